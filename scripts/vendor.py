@@ -66,7 +66,7 @@ def icon_sprite(names: list[str]) -> str:
     sprite = ElementTree.Element(f"{{{SVG}}}svg")
     for name in names:
         path = PACKAGES / "lucide-static" / "icons" / f"{name}.svg"
-        icon = ElementTree.parse(path).getroot()  # noqa: S314: installed by a lock with hashes
+        icon = ElementTree.parse(path).getroot()  # noqa: S314 - pinned by hash
         symbol = ElementTree.SubElement(sprite, f"{{{SVG}}}symbol", id=name)
         for attribute, value in icon.attrib.items():
             if attribute not in ("class", "width", "height"):
