@@ -1,0 +1,43 @@
+// A link with `data-menu` opens its page's form beside it. Without script it is a page of its own.
+(() => {
+  const menu = () => document.getElementById("menu");
+  let opened = "";
+
+  async function open(link) {
+    opened = link.getAttribute("href");
+    const answer = await fetch(opened, { headers: { "HX-Request": "true" } }).catch(() => null);
+    if (!answer?.ok || answer.redirected) {
+      location.assign(opened);
+      return;
+    }
+    menu().innerHTML = await answer.text();
+    htmx.process(menu());
+    menu().showPopover({ source: link });
+    (menu().querySelector("[aria-current]") ?? menu().querySelector("button, input:not([type=hidden])"))?.focus();
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-menu]");
+    const plain = !(event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
+    if (!link || !plain || !menu() || !window.htmx) return;
+    event.preventDefault();
+    open(link);
+  });
+  // Done: close, and put the focus back on what was clicked, which may be a new element by now.
+  document.addEventListener("htmx:finally:request", (event) => {
+    const { request, response, sourceElement } = event.detail.ctx;
+    const popover = (request.form ?? sourceElement).closest("[popover]");
+    if (!popover || !(response?.status < 400)) return;
+    if (popover.matches(":popover-open")) popover.hidePopover();
+    if (popover === menu()) document.querySelector(`a[data-menu][href="${CSS.escape(opened)}"]`)?.focus();
+  });
+  // Up and down walk through the choices of an open menu.
+  document.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const here = event.target.closest?.("[popover] .choice");
+    if (!step || !here) return;
+    const all = [...here.closest("[popover]").querySelectorAll(".choice")];
+    event.preventDefault();
+    all[(all.indexOf(here) + step + all.length) % all.length].focus();
+  });
+})();
