@@ -93,6 +93,19 @@ class Supervisor:
         self._parts.append(running)
         self._launch(running)
 
+    def complete(self, command: Sequence[str]) -> int:
+        """Run a command to its end beside the parts; return its exit status.
+
+        A signal to us stops it.
+        """
+        process = self._popen(command)
+        while process.poll() is None and not self.told_to_stop:
+            self.look_after()
+            self._wait(0.5)
+        if process.poll() is None:
+            _signal_group(process, signal.SIGTERM)
+        return process.wait()
+
     def run(self) -> None:
         """Watch over the parts until told to stop."""
         while not self.told_to_stop:
@@ -135,15 +148,18 @@ class Supervisor:
         return min(due, default=time.monotonic() + 60)
 
     def _launch(self, running: _Running) -> None:
+        running.process = self._popen(running.part.command)
+        running.started = time.monotonic()
+
+    def _popen(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         supervisor = os.getpid()
         # A group of its own: Ctrl-C reaches us alone, and we stop the parts in order.
-        running.process = subprocess.Popen(
-            running.part.command,
+        return subprocess.Popen(
+            command,
             stdin=subprocess.DEVNULL,
             process_group=0,
             preexec_fn=lambda: die_with(supervisor),
         )
-        running.started = time.monotonic()
 
     def _wait(self, seconds: float) -> None:
         """Sleep until a signal comes or *seconds* are over."""

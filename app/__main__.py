@@ -1,0 +1,5 @@
+"""``python -m app`` is ``deskhand``."""
+
+from app.cli import main
+
+main()

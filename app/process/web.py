@@ -1,0 +1,72 @@
+"""The web server: granian, one WSGI application in a few processes."""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import TYPE_CHECKING
+
+from app.process.supervisor import die_with
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+# Two processes with one Python thread each: more threads only wait for each other and lengthen
+# the tail of writes (measured on two cores).
+WORKERS = 2
+STOP_SECONDS = 5  # how long a request in work may take to end when the server stops
+
+_loaded: Flask | None = None
+_server_pid = 0
+
+
+def serve(*, host: str, port: int, workers: int = WORKERS) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    The application is loaded once, before the workers are forked, and its objects are frozen:
+    the workers share that memory, and no garbage collection walks through it.
+    """
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    global _loaded, _server_pid
+    _loaded = _load()
+    _server_pid = os.getpid()
+    gc.collect()
+    gc.freeze()
+    server = Server(
+        "wsgi:app",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=1,
+        backlog=1024,
+        websockets=False,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=STOP_SECONDS,
+        process_name=None,
+    )
+    server.serve(target_loader=application, wrap_loader=False)
+
+
+def application() -> Flask:
+    """Return the application; called by the server in each new worker process."""
+    gc.set_threshold(20_000, 20, 50)
+    if _loaded is not None:  # forked from the server
+        die_with(_server_pid)
+        return _loaded
+    return _load()  # spawned: Python 3.14 and newer
+
+
+def _load() -> Flask:
+    from app import create_app
+    from app.core.db import db
+
+    app = create_app()
+    with app.app_context():
+        db.engine.dispose()  # no connection may be shared by two processes
+    return app
