@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -118,3 +119,17 @@ class SlaEscalation(Base):
     target: Mapped[str | None] = mapped_column(sa.String(20))
     kind: Mapped[EscalationKind]
     value: Mapped[str] = mapped_column(sa.String(100), default="")
+
+
+class SlaTerms(Base):
+    """A policy as it was when tickets came under it; written once and never changed.
+
+    Clocks refer to it, so that an edited policy or calendar binds later tickets only. ``content``
+    is `targets.Terms` as JSON, ``digest`` its SHA-256: equal terms are one row.
+    """
+
+    __tablename__ = "sla_terms"
+    __reference__ = True
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    content: Mapped[dict[str, Any]]

@@ -1,0 +1,94 @@
+"""Deskhand: a self-hosted help desk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from app.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application.
+
+    Raises:
+        SettingsError: a setting has a wrong value.
+    """
+    # Imported here: `deskhand run` and the scheduler load this package, but not the application.
+    from flask import Flask
+    from jinja2 import StrictUndefined
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    from app.core.cache import init_cache
+    from app.core.db import db, init_database, postgres_options, sqlite_options
+    from app.core.jobs import Bells
+    from app.core.logs import configure_logs
+    from app.extensions import csrf, limiter, login_manager, migrate
+    from app.settings import load
+    from app.web import assets
+    from app.web.errors import init_errors
+    from app.web.security import MAX_BODY, init_security
+
+    settings = settings or load()
+    configure_logs(settings.log_level)
+    app = Flask(
+        __name__,
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "static"),
+    )
+    app.extensions["settings"] = settings
+    app.extensions["bells"] = Bells(settings.queue_url)
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=(sqlite_options() if settings.is_sqlite else postgres_options()),
+        SESSION_COOKIE_NAME="deskhand",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.base_url.startswith("https://"),
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY,
+        MAX_FORM_PARTS=500,
+        WTF_CSRF_TIME_LIMIT=None,  # a desk stays open over lunch; the session bounds it
+        WTF_CSRF_SSL_STRICT=False,  # we send no referrer; the token in the session is the check
+        RATELIMIT_STORAGE_URI=settings.queue_url.replace("unix://", "redis+unix://"),
+        RATELIMIT_STORAGE_OPTIONS={"socket_connect_timeout": 0.5, "socket_timeout": 1.0},
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
+        RATELIMIT_HEADERS_ENABLED=True,
+        RATELIMIT_ENABLED=settings.rate_limits,
+        RATELIMIT_STRATEGY="fixed-window",
+    )
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.auto_reload = app.debug
+    app.jinja_env.globals.update(brand="Deskhand", oob=False)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops
+        )
+    init_security(app)
+    db.init_app(app)
+    init_database(app)
+    init_cache(app)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"))
+    csrf.init_app(app)
+    login_manager.init_app(app)
+    limiter.init_app(app)
+    init_errors(app)
+    assets.init_app(app)
+    _register(app)
+    return app
+
+
+def _register(app: Flask) -> None:
+    """Every area's pages and commands."""
+    from app.web import health
+
+    app.register_blueprint(health.bp)

@@ -1,0 +1,1 @@
+"""People, groups, skills, organizations, and how they sign in."""

@@ -1,0 +1,1 @@
+"""What the desk does by itself as time passes."""

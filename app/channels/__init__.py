@@ -1,0 +1,1 @@
+"""Ways in: what becomes a ticket or a comment."""

@@ -1,0 +1,1 @@
+"""What every area builds on; knows no help-desk word."""

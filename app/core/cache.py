@@ -1,0 +1,90 @@
+"""Data that is read on every page and changes once a week, kept in the process and never stale.
+
+Classes marked ``__reference__ = True`` bump one stamp row in the same transaction as any change to
+them. A request reads the stamp once (one row by key) and drops what was cached under another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from flask import Flask, g
+from sqlalchemy import event
+from sqlalchemy.orm import Mapped, Session, UOWTransaction, mapped_column
+
+from app.core.db import Base, db
+
+T = TypeVar("T")
+
+
+class Stamp(Base):
+    """One row (id 1): a number that grows with every change of reference data."""
+
+    __tablename__ = "stamp"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    value: Mapped[int] = mapped_column(default=0)
+
+
+READ_STAMP = sa.select(Stamp.value).where(Stamp.id == 1)
+_kept: dict[str, tuple[int, Any]] = {}
+
+
+def reference(key: str, load: Callable[[], T]) -> T:
+    """The value of *load*, kept until reference data changes; it must hold no ORM objects."""
+    if db.session.info.get("stamped"):
+        return load()  # our own uncommitted change: true for nobody else yet
+    stamp = current_stamp()
+    kept = _kept.get(key)
+    if kept is not None and kept[0] == stamp:
+        value: T = kept[1]
+        return value
+    value = load()
+    _kept[key] = (stamp, value)
+    return value
+
+
+def current_stamp() -> int:
+    """The stamp as this request (or job) sees it; one statement, the first time."""
+    stamp: int | None = g.get("reference_stamp")
+    if stamp is None:
+        stamp = remember_stamp(db.session.scalar(READ_STAMP))
+    return stamp
+
+
+def remember_stamp(value: int | None) -> int:
+    """Take a stamp that came along with another statement."""
+    g.reference_stamp = value or 0
+    return value or 0
+
+
+def forget_stamp() -> None:
+    """Read the stamp again at the next use: a job's next round, a test's next step."""
+    g.pop("reference_stamp", None)
+
+
+def bump_stamp(session: Session) -> None:
+    """Tell every process that reference data changes with this transaction."""
+    if not session.info.get("stamped"):
+        session.info["stamped"] = True
+        session.execute(sa.update(Stamp).where(Stamp.id == 1).values(value=Stamp.value + 1))
+
+
+@event.listens_for(Session, "before_flush")
+def _bump_on_change(session: Session, context: UOWTransaction, instances: object) -> None:
+    changed = [*session.new, *session.deleted, *filter(session.is_modified, session.dirty)]
+    if any(getattr(row, "__reference__", False) for row in changed):
+        bump_stamp(session)
+
+
+@event.listens_for(Session, "after_commit")
+@event.listens_for(Session, "after_rollback")
+def _end_of_transaction(session: Session) -> None:
+    if not session.in_nested_transaction() and session.info.pop("stamped", False):
+        forget_stamp()
+
+
+def init_cache(app: Flask) -> None:
+    """Another application in this process (a test's) starts with nothing kept."""
+    _kept.clear()

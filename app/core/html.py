@@ -1,0 +1,257 @@
+"""Foreign HTML made safe, and the way between HTML and plain text. All linear in the input."""
+
+from __future__ import annotations
+
+import html as stdlib_html
+import re
+from collections.abc import Iterator
+
+import nh3
+
+MAX_HTML = 1_000_000  # characters of one document that are looked at; no person reads more
+MAX_TAGS = 3_000  # cleaned at once: the HTML parser walks the open tags for every tag
+
+BLOCKS = {"address", "article", "aside", "blockquote", "center", "dd", "div", "dl", "dt"} | {
+    *("figcaption", "figure", "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr"),
+    *("li", "main", "nav", "ol", "p", "pre", "section", "table", "tr", "ul"),
+}
+_INLINE = {"a", "abbr", "b", "bdi", "bdo", "big", "br", "cite", "code", "del", "dfn", "em"} | {
+    *("i", "img", "ins", "kbd", "mark", "q", "s", "samp", "small", "span", "strike", "strong"),
+    *("sub", "sup", "time", "tt", "u", "var", "wbr"),
+}
+_TABLE_PARTS = {"caption", "col", "colgroup", "tbody", "td", "tfoot", "th", "thead"}
+# Their content is no text for people, or is text only to a browser that runs what we do not.
+_DROPPED_WHOLE = {"script", "style", "title", "iframe", "noembed", "noframes", "noscript"} | {
+    *("object", "svg", "math", "template", "select", "audio", "video", "canvas"),
+}
+
+_cleaner = nh3.Cleaner(
+    tags=BLOCKS | _INLINE | _TABLE_PARTS,
+    clean_content_tags=_DROPPED_WHOLE,
+    attributes={
+        "*": {"dir", "lang", "title"},
+        "a": {"href"},
+        "img": {"alt", "src", "data-cid", "width", "height"},
+        "ol": {"start", "type", "reversed"},
+        "td": {"colspan", "rowspan"},
+        "th": {"colspan", "rowspan"},
+    },
+    attribute_filter=lambda tag, name, value: (
+        None if name == "src" and not value.startswith("cid:") else value
+    ),
+    link_rel="noopener noreferrer nofollow",
+    url_schemes={"http", "https", "mailto", "tel", "cid"},
+    url_relative="deny",
+)
+# The cleaner writes canonical tags: every value in double quotes, with `"` inside it escaped.
+_ATTRIBUTES = r"(?: [a-z-]+=\"[^\"]*\")*?"
+_cid_image = re.compile(rf"(<img{_ATTRIBUTES}) src=\"cid:([^\"]*)\"")
+_cid_link = re.compile(rf"(<a{_ATTRIBUTES}) href=\"cid:[^\"]*\"")
+
+
+def sanitize(html: str) -> str:
+    """*html* with nothing in it that could run, load, style or be mistaken for our own page.
+
+    No image is loaded: remote ones keep only their ``alt``, those inside the mail get
+    ``data-cid`` (the Content-ID) in place of ``src``. Links open without an opener. The result is
+    stable: cleaning it again changes nothing.
+    """
+    clean = "".join(map(_cleaner.clean, _pieces(html)))
+    if "cid:" not in clean:
+        return clean
+    return _cid_link.sub(r"\1", _cid_image.sub(r'\1 data-cid="\2"', clean))
+
+
+# An image written into the mark-up is dropped like a remote one, before it fills the limit.
+_data_url = re.compile(r"\bdata:[\w/+.-]{0,80}(?:;[\w=-]{1,40}){0,3};base64,[A-Za-z0-9+/=\s]*+")
+_long_tag = re.compile(r"(<[a-zA-Z][^<>]{20000})[^<>]*+")  # its attributes are compared pairwise
+_tag_start = re.compile(r"<(?=[/a-zA-Z])")
+
+
+def _pieces(html: str) -> Iterator[str]:
+    """*html* in pieces of so few tags that even senseless nesting takes no quadratic time."""
+    html = printable(_data_url.sub("", html) if "data:" in html else html)[:MAX_HTML]
+    html = _long_tag.sub(r"\1", html)
+    if html.count("<") <= MAX_TAGS:
+        yield html
+        return
+    start = 0
+    for count, tag in enumerate(_tag_start.finditer(html), 1):
+        if count % MAX_TAGS == 0:
+            yield html[start : tag.start()]
+            start = tag.start()
+    yield html[start:]
+
+
+# What no column, header or page may carry: NUL (PostgreSQL refuses it), lone surrogates (they
+# cannot be encoded), other control characters, and overrides of the reading direction that
+# forge file names and addresses.
+_unprintable = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\ufffe\uffff\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """*text* without characters that cannot be stored or that forge what is shown."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _unprintable.sub("", text)
+
+
+_outline = nh3.Cleaner(
+    tags=BLOCKS | {"a", "br", "td", "th", "img"},
+    clean_content_tags=_DROPPED_WHOLE,
+    attributes={"a": {"href"}, "img": {"alt"}},
+    link_rel=None,
+    url_schemes={"http", "https", "mailto"},
+    url_relative="deny",
+)
+_token = re.compile(r"<(/?)([a-z0-9]+)((?: [a-z-]+=\"[^\"]*\")*)>")
+_value = re.compile(r"=\"([^\"]*)\"")
+_PARAGRAPHS = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "dl", "hr"} | {
+    *("blockquote", "pre"),
+}
+_white = re.compile(r"[ \t\r\n\u00a0\u200b\ufeff]+")
+
+
+class _TextWriter:
+    """Lines of plain text, with pending line ends and quotation marks."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.line: list[str] = []
+        self.blank_due = False
+        self.quoted = 0
+        self.last_quoted = 0
+
+    def add(self, text: str) -> None:
+        if self.blank_due and text.strip():
+            if self.lines and self.lines[-1].strip("> "):
+                self.lines.append(">" * min(self.quoted, self.last_quoted, 5))
+            self.blank_due = False
+        self.line.append(text)
+
+    def end_line(self, *, always: bool = False) -> None:
+        text = "".join(self.line).rstrip(" ")
+        self.line.clear()
+        if text or always:
+            prefix = ">" * min(self.quoted, 5)
+            self.lines.append(f"{prefix} {text}" if prefix and text else prefix or text)
+            self.last_quoted = self.quoted
+
+    def tag(self, name: str, *, closing: bool) -> None:
+        if name == "br":
+            self.end_line(always=True)
+        elif name in ("td", "th"):
+            if self.line:
+                self.add(" ")
+        elif name in BLOCKS:
+            self.end_line()
+            if name in _PARAGRAPHS:
+                self.blank_due = True
+            if name == "blockquote":
+                self.quoted = max(0, self.quoted + (-1 if closing else 1))
+            elif name == "li" and not closing:
+                self.add("- ")
+            elif name == "hr":
+                self.add("---")
+                self.end_line()
+
+
+def html_to_text(html: str) -> str:
+    """*html* as plain text: blocks as lines, quotations behind ``>``, links with their target."""
+    outline = "".join(map(_outline.clean, _pieces(html)))
+    out = _TextWriter()
+    position, preformatted = 0, 0
+    label_from, href = 0, ""
+    for match in _token.finditer(outline):
+        _text(out, outline[position : match.start()], preformatted=preformatted > 0)
+        position = match.end()
+        closing, name, attributes = match[1] == "/", match[2], match[3]
+        value = _value.search(attributes)
+        if name == "a" and not closing:
+            label_from, href = position, stdlib_html.unescape(value[1]) if value else ""
+        elif name == "a":
+            label = _token.sub("", outline[label_from : match.start()])
+            if href.startswith("http") and _names_another_target(label, href):
+                out.add(f" <{href}>")
+            href = ""
+        elif name == "img":
+            out.add(_white.sub(" ", stdlib_html.unescape(value[1])) if value else "")
+        else:
+            preformatted = max(0, preformatted + (-1 if closing else 1) * (name == "pre"))
+            out.tag(name, closing=closing)
+    _text(out, outline[position:], preformatted=False)
+    out.end_line()
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(out.lines)).strip()
+
+
+def _text(out: _TextWriter, escaped: str, *, preformatted: bool) -> None:
+    if not escaped:
+        return
+    text = stdlib_html.unescape(escaped)
+    if not preformatted:
+        text = _white.sub(" ", text)
+        # One space between two pieces is enough, and none begins a line.
+        if text.startswith(" ") and (not out.line or out.line[-1].endswith(" ")):
+            text = text[1:]
+        if text:
+            out.add(text)
+        return
+    first, *more = text.split("\n")
+    out.add(first)
+    for line in more:
+        out.end_line(always=True)
+        out.add(line)
+
+
+def _names_another_target(label: str, href: str) -> bool:
+    """True where the words of a link do not already spell its target."""
+    words = stdlib_html.unescape(label).strip().rstrip("/").lower()
+    target = href.rstrip("/").lower()
+    return bool(words) and words not in (target, target.partition("://")[2])
+
+
+_link = re.compile(
+    r"(?P<url>\b(?:https?://|www\.)[^\s<>\"]{1,2000})"
+    r"|(?P<mail>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})"
+)
+_paragraph_end = re.compile(r"\n(?:[ \t]*\n)+")
+
+
+def text_to_html(text: str) -> str:
+    """Plain *text* as HTML: paragraphs, line ends, addresses as links; everything escaped."""
+    text = printable(text.replace("\r\n", "\n").replace("\r", "\n"))
+    paragraphs = (part.strip("\n") for part in _paragraph_end.split(text))
+    return "\n".join(
+        "<p>" + _linked(part).replace("\n", "<br>\n") + "</p>"
+        for part in paragraphs
+        if part.strip()
+    )
+
+
+def _linked(text: str) -> str:
+    out, position = [], 0
+    for match in _link.finditer(text):
+        found = match[0]
+        if match["url"]:
+            found = _without_closing_marks(found)
+        href = found if found.lower().startswith("http") else f"http://{found}"
+        if match["mail"]:
+            href = f"mailto:{found}"
+        out.append(stdlib_html.escape(text[position : match.start()]))
+        target = stdlib_html.escape(href)
+        out.append(
+            f'<a href="{target}" rel="noopener noreferrer nofollow">{stdlib_html.escape(found)}</a>'
+        )
+        position = match.start() + len(found)
+    out.append(stdlib_html.escape(text[position:]))
+    return "".join(out)
+
+
+def _without_closing_marks(url: str) -> str:
+    """A sentence's end is no part of the address in it; a closing bracket is, if it was opened."""
+    while url and url[-1] in ".,;:!?'*_)]}>":
+        opener = {")": "(", "]": "[", "}": "{"}.get(url[-1])
+        if opener and url.count(opener) >= url.count(url[-1]):
+            break
+        url = url[:-1]
+    return url

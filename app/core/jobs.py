@@ -1,0 +1,98 @@
+"""Jobs by name. The database is the truth and the queue is a bell.
+
+A job drains everything that is due, so one waiting bell of a kind is enough, and a lost one costs
+nothing but time: the minute schedule rings them all.
+"""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from flask import current_app
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from app.core.db import db
+
+log = structlog.get_logger(__name__)
+
+QUEUE = "deskhand"
+BELL_SECONDS = 30  # a bell that nobody answers by then may be rung again
+DOWN_SECONDS = 5.0  # how long a dead Redis is left alone, so that no request waits for it
+
+
+class Job(StrEnum):
+    """Every job; the value is the function's name in ``worker.jobs``."""
+
+    SEND_OUTBOX = "send_outbox"
+    PROCESS_MAIL = "process_mail"
+    HAND_OUT = "hand_out"
+    SWEEP_SLA = "sweep_sla"
+    HOUSEKEEPING = "housekeeping"
+
+
+class Bells:
+    """Rings after commit. Keeps the connection and remembers for a moment that Redis is down."""
+
+    def __init__(self, url: str) -> None:
+        self.redis: Redis = Redis.from_url(url, socket_connect_timeout=0.5, socket_timeout=1.0)
+        self.queue = Queue(QUEUE, connection=self.redis)
+        self._down_until = 0.0
+
+    def ring(self, job: Job) -> None:
+        """Wake a worker for *job*; with Redis down the schedule finds the rows instead."""
+        if time.monotonic() < self._down_until:
+            return
+        try:
+            if self.redis.set(f"bell:{job.value}", 1, nx=True, ex=BELL_SECONDS):
+                self.queue.enqueue(f"worker.jobs.{job.value}", result_ttl=0, failure_ttl=86_400)
+        except RedisError as error:
+            self._down_until = time.monotonic() + DOWN_SECONDS
+            log.warning("queue unreachable", job=job.value, error=str(error))
+
+    def answered(self, job: Job) -> None:
+        """A worker has started *job*: rows committed from now on need a new bell."""
+        self.redis.delete(f"bell:{job.value}")
+
+
+def bells() -> Bells:
+    """The bells of this application."""
+    found: Bells = current_app.extensions["bells"]
+    return found
+
+
+def ring(job: Job) -> None:
+    """Ring for *job* once the running transaction is committed; dropped on rollback."""
+    db.session.info.setdefault("bells", set()).add(job)
+
+
+@event.listens_for(Session, "after_commit")
+def _ring_after_commit(session: Session) -> None:
+    if session.in_nested_transaction():
+        return
+    rung: set[Job] = session.info.pop("bells", set())
+    for job in sorted(rung):
+        bells().ring(job)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_after_rollback(session: Session) -> None:
+    if not session.in_nested_transaction():
+        session.info.pop("bells", None)
+
+
+def queue_state() -> dict[str, Any] | None:
+    """What waits and who works; None where Redis cannot be reached."""
+    from rq import Worker
+
+    try:
+        connection = bells().redis
+        return {"waiting": len(bells().queue), "workers": Worker.count(connection=connection)}
+    except RedisError:
+        return None

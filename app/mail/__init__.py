@@ -1,0 +1,1 @@
+"""E-mail as such: parsing, composing, the outbox. Knows no ticket."""

@@ -1,0 +1,1 @@
+"""Who gets a ticket: assignment rules, candidates, fairness."""

@@ -1,0 +1,1 @@
+"""Tickets: the heart of the desk."""

@@ -1,0 +1,521 @@
+"""Tickets, their conversation, history, clocks and people."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+import app.mail.models
+import app.sla.models  # noqa: F401  (both: tables that foreign keys here name)
+from app.accounts.models import Group, Person, Skill
+from app.core.db import Base
+from app.tickets.words import (
+    TRANSITIONS,
+    AuthorKind,
+    ClockState,
+    EventKind,
+    HeldState,
+    ParticipantKind,
+    Priority,
+    Source,
+    Status,
+    Target,
+    Visibility,
+)
+
+# Conditions of partial indexes. SQLite uses such an index only for a query that spells the same
+# condition with the same literals: always write sa.text(ACTIVE), never status.in_(...).
+ACTIVE = "ticket.status in ('new', 'open', 'in_progress', 'pending') and ticket.deleted_at is null"
+LOAD = "ticket.status in ('new', 'open', 'in_progress') and ticket.deleted_at is null"
+
+
+def _partial(name: str, *columns: str, where: str) -> sa.Index:
+    where = where.replace("ticket.", "")
+    return sa.Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+
+
+class PriorityRank(sa.types.TypeDecorator[Priority]):
+    """A priority stored by rank, 1 critical to 4 low: sorting is by severity."""
+
+    impl = sa.SmallInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Priority | None, dialect: Dialect) -> int | None:
+        return None if value is None else Priority(value).rank
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Priority | None:
+        return None if value is None else Priority.of_rank(value)
+
+
+category_skill = sa.Table(
+    "category_skill",
+    Base.metadata,
+    sa.Column("category_id", sa.ForeignKey("category.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("skill_id", sa.ForeignKey("skill.id", ondelete="CASCADE"), primary_key=True),
+)
+subcategory_skill = sa.Table(
+    "subcategory_skill",
+    Base.metadata,
+    sa.Column(
+        "subcategory_id", sa.ForeignKey("subcategory.id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("skill_id", sa.ForeignKey("skill.id", ondelete="CASCADE"), primary_key=True),
+)
+custom_field_category = sa.Table(
+    "custom_field_category",
+    Base.metadata,
+    sa.Column(
+        "custom_field_id", sa.ForeignKey("custom_field.id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("category_id", sa.ForeignKey("category.id", ondelete="CASCADE"), primary_key=True),
+)
+ticket_tag = sa.Table(
+    "ticket_tag",
+    Base.metadata,
+    sa.Column("ticket_id", sa.ForeignKey("ticket.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("tag_id", sa.ForeignKey("tag.id", ondelete="CASCADE"), primary_key=True),
+    sa.Index("ix_ticket_tag_tag_id_ticket_id", "tag_id", "ticket_id"),
+)
+
+
+class Category(Base):
+    """What a ticket is about. ``key`` is what forms and the API post; ``name`` is for people."""
+
+    __tablename__ = "category"
+    __reference__ = True
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(sa.String(100), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(100))
+    position: Mapped[int] = mapped_column(default=0)
+    is_active: Mapped[bool] = mapped_column(default=True)
+    skills: Mapped[list[Skill]] = relationship(secondary=category_skill)
+    subcategories: Mapped[list[Subcategory]] = relationship(
+        back_populates="category", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+
+class Subcategory(Base):
+    """A finer cut of one category."""
+
+    __tablename__ = "subcategory"
+    __reference__ = True
+    __table_args__ = (sa.UniqueConstraint("category_id", "key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    category_id: Mapped[int] = mapped_column(sa.ForeignKey("category.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(sa.String(100))
+    name: Mapped[str] = mapped_column(sa.String(100))
+    position: Mapped[int] = mapped_column(default=0)
+    is_active: Mapped[bool] = mapped_column(default=True)
+    category: Mapped[Category] = relationship(back_populates="subcategories")
+    skills: Mapped[list[Skill]] = relationship(secondary=subcategory_skill)
+
+
+class CustomField(Base):
+    """A field of one's own: ``kind`` is text, number, date, checkbox or choice."""
+
+    __tablename__ = "custom_field"
+    __reference__ = True
+    __table_args__ = (
+        sa.CheckConstraint("kind in ('text', 'number', 'date', 'checkbox', 'choice')", name="kind"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(sa.String(60), unique=True)
+    label: Mapped[str] = mapped_column(sa.String(100))
+    kind: Mapped[str] = mapped_column(sa.String(20))
+    choices: Mapped[list[str]] = mapped_column(default=list)
+    is_required: Mapped[bool] = mapped_column(default=False)
+    is_public: Mapped[bool] = mapped_column(default=False)  # shown to customers
+    position: Mapped[int] = mapped_column(default=0)
+    categories: Mapped[list[Category]] = relationship(secondary=custom_field_category)
+
+
+class Tag(Base):
+    """A free word on tickets, in lower case."""
+
+    __tablename__ = "tag"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(60), unique=True)
+
+
+class Ticket(Base):
+    """One request for help.
+
+    ``version`` grows with every change to a field. ``due_at`` is the resolution clock's due time
+    (None while paused) unless ``due_at_is_manual``; ``next_due_at`` and ``next_warn_at`` belong to
+    the earliest running clock. ``preview`` is one line of the newest comment, for agents.
+    """
+
+    __tablename__ = "ticket"
+    __table_args__ = (
+        sa.CheckConstraint("length(subject) between 1 and 500", name="subject"),
+        # The queue walks one of these in its own order; status and deleted_at are in them so that
+        # counts need the index alone.
+        _partial(
+            "ix_ticket_active",
+            "priority",
+            "id",
+            "group_id",
+            "status",
+            "deleted_at",
+            where=ACTIVE,
+        ),
+        _partial(
+            "ix_ticket_active_assignee",
+            "assignee_id",
+            "priority",
+            "id",
+            "group_id",
+            "status",
+            "deleted_at",
+            where=ACTIVE,
+        ),
+        _partial(
+            "ix_ticket_active_group",
+            "group_id",
+            "priority",
+            "id",
+            "status",
+            "deleted_at",
+            where=ACTIVE,
+        ),
+        _partial(
+            "ix_ticket_active_status",
+            "status",
+            "priority",
+            "id",
+            "group_id",
+            "deleted_at",
+            where=ACTIVE,
+        ),
+        _partial(
+            "ix_ticket_active_next_due",
+            "next_due_at",
+            "id",
+            "group_id",
+            "status",
+            "deleted_at",
+            where=ACTIVE,
+        ),
+        _partial("ix_ticket_load", "assignee_id", "status", "deleted_at", where=LOAD),
+        sa.Index("ix_ticket_status_id", "status", "id"),
+        sa.Index("ix_ticket_priority_id", "priority", "id"),
+        sa.Index("ix_ticket_assignee_id_id", "assignee_id", "id"),
+        sa.Index("ix_ticket_group_id_id", "group_id", "id"),
+        sa.Index("ix_ticket_requester_id_id", "requester_id", "id"),
+        sa.Index("ix_ticket_category_id_id", "category_id", "id"),
+        sa.Index("ix_ticket_created_at_id", "created_at", "id"),
+        sa.Index("ix_ticket_updated_at_id", "updated_at", "id"),
+        sa.Index("ix_ticket_due_at_id", "due_at", "id"),
+        sa.Index(
+            "ix_ticket_resolved",
+            "resolved_at",
+            sqlite_where=sa.text("status = 'resolved'"),
+            postgresql_where=sa.text("status = 'resolved'"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(sa.String(12), unique=True)
+    external_id: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
+    subject: Mapped[str] = mapped_column(sa.String(500))
+    description: Mapped[str] = mapped_column(sa.Text)
+    description_html: Mapped[str | None] = mapped_column(sa.Text)  # sanitised
+    description_quoted: Mapped[str] = mapped_column(sa.Text, default="")  # folded away
+    status: Mapped[Status] = mapped_column(default=Status.NEW)
+    priority: Mapped[Priority] = mapped_column(PriorityRank, default=Priority.NORMAL)
+    priority_is_computed: Mapped[bool] = mapped_column(default=False)
+    priority_score: Mapped[int | None]
+    category_id: Mapped[int] = mapped_column(sa.ForeignKey("category.id", ondelete="RESTRICT"))
+    subcategory_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("subcategory.id", ondelete="SET NULL")
+    )
+    requester_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id", ondelete="RESTRICT"))
+    assignee_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id", ondelete="SET NULL"))
+    group_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("agent_group.id", ondelete="SET NULL")
+    )
+    mailbox_id: Mapped[int | None] = mapped_column(sa.ForeignKey("mailbox.id", ondelete="SET NULL"))
+    follow_up_of_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("ticket.id", ondelete="SET NULL"), index=True
+    )
+    source: Mapped[Source]
+    channel: Mapped[str] = mapped_column(sa.String(100), default="")
+    custom_fields: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    preview: Mapped[str] = mapped_column(sa.String(200), default="")
+    due_at: Mapped[datetime | None]
+    due_at_is_manual: Mapped[bool] = mapped_column(default=False)
+    next_due_at: Mapped[datetime | None]
+    next_warn_at: Mapped[datetime | None]
+    sla_policy_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("sla_policy.id", ondelete="SET NULL")
+    )
+    first_response_at: Mapped[datetime | None]
+    resolved_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1)
+    deleted_at: Mapped[datetime | None]
+    deleted_by_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="SET NULL")
+    )
+
+    requester: Mapped[Person] = relationship(foreign_keys=[requester_id])
+    assignee: Mapped[Person | None] = relationship(foreign_keys=[assignee_id])
+    group: Mapped[Group | None] = relationship()
+    category: Mapped[Category] = relationship()
+    subcategory: Mapped[Subcategory | None] = relationship()
+    tags: Mapped[list[Tag]] = relationship(secondary=ticket_tag, order_by=Tag.name)
+    clocks: Mapped[list[SlaClock]] = relationship(
+        back_populates="ticket", passive_deletes=True, order_by="SlaClock.id"
+    )
+
+    def can_become(self, status: Status) -> bool:
+        """True where the table of status changes allows it (whoever asks)."""
+        return status in TRANSITIONS[self.status]
+
+    @property
+    def is_active(self) -> bool:
+        """True while somebody has to do something about it."""
+        return self.status in (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
+
+
+class Comment(Base):
+    """One message on a ticket after its description.
+
+    ``body`` is the new text alone; ``quoted`` is what was folded away (quotes, signature);
+    ``body_html`` is the sanitised whole of an HTML mail. ``author_id`` None is the system.
+    """
+
+    __tablename__ = "comment"
+    __table_args__ = (
+        sa.Index("ix_comment_ticket_id_id", "ticket_id", "id"),
+        sa.UniqueConstraint("ticket_id", "inbound_email_id"),  # one mail, one comment
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
+    author_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="SET NULL"), index=True
+    )
+    author_kind: Mapped[AuthorKind]
+    visibility: Mapped[Visibility] = mapped_column(default=Visibility.PUBLIC)
+    body: Mapped[str] = mapped_column(sa.Text)
+    body_html: Mapped[str | None] = mapped_column(sa.Text)
+    quoted: Mapped[str] = mapped_column(sa.Text, default="")
+    is_automatic: Mapped[bool] = mapped_column(default=False)  # an auto-response, an out-of-office
+    source: Mapped[Source] = mapped_column(default=Source.WEB)
+    inbound_email_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("inbound_email.id", ondelete="SET NULL")
+    )
+    created_at: Mapped[datetime]
+    author: Mapped[Person | None] = relationship()
+
+
+class Attachment(Base):
+    """A file of a ticket (``comment_id`` None: sent with the description) or of a comment.
+
+    ``sha256`` names the bytes in the storage; equal files are stored once.
+    """
+
+    __tablename__ = "attachment"
+    __table_args__ = (sa.Index("ix_attachment_ticket_id_id", "ticket_id", "id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
+    comment_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("comment.id", ondelete="CASCADE"), index=True
+    )
+    sha256: Mapped[str] = mapped_column(sa.String(64), index=True)
+    filename: Mapped[str] = mapped_column(sa.String(255))
+    content_type: Mapped[str] = mapped_column(sa.String(100))
+    size: Mapped[int] = mapped_column(sa.BigInteger)
+    is_inline: Mapped[bool] = mapped_column(default=False)
+    content_id: Mapped[str] = mapped_column(sa.String(255), default="")
+    uploader_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="SET NULL"), index=True
+    )
+    created_at: Mapped[datetime]
+
+
+class TicketEvent(Base):
+    """One line of a ticket's history; append-only.
+
+    ``actor_id`` None is the system or a rule, which ``actor_name`` names. ``version`` is the
+    ticket's after the change: a stale form is told from it which fields have changed.
+    """
+
+    __tablename__ = "ticket_event"
+    __table_args__ = (sa.Index("ix_ticket_event_ticket_id_id", "ticket_id", "id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
+    kind: Mapped[EventKind]
+    actor_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="SET NULL"), index=True
+    )
+    actor_name: Mapped[str] = mapped_column(sa.String(200), default="")
+    field: Mapped[str] = mapped_column(sa.String(40), default="")
+    from_value: Mapped[str | None] = mapped_column(sa.Text)  # in words, as people saw it
+    to_value: Mapped[str | None] = mapped_column(sa.Text)
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)  # ids, method of assignment, ...
+    version: Mapped[int]
+    created_at: Mapped[datetime]
+
+
+class DecisionRecord(Base):
+    """Why the desk did something by itself; written in the same transaction."""
+
+    __tablename__ = "decision_record"
+    __table_args__ = (sa.Index("ix_decision_record_ticket_id_id", "ticket_id", "id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(sa.String(30))
+    summary: Mapped[str] = mapped_column(sa.Text)
+    details: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class SlaClock(Base):
+    """One target running on one ticket; next response starts a new cycle each time.
+
+    ``due_at`` and ``warn_at`` are None while paused, met or void; a breach keeps ``due_at``.
+    ``pauses`` are the spans, from and to in ISO 8601, in which it was paused or stopped;
+    ``left_seconds`` is the calendar time that was left (negative: overdue) when it last paused or
+    stopped. ``breached_at`` and ``warned_at`` say that it was told.
+    """
+
+    __tablename__ = "sla_clock"
+    __table_args__ = (
+        sa.UniqueConstraint("ticket_id", "target", "cycle"),
+        sa.Index(
+            "ix_sla_clock_due",
+            "due_at",
+            sqlite_where=sa.text("due_at is not null and breached_at is null"),
+            postgresql_where=sa.text("due_at is not null and breached_at is null"),
+        ),
+        sa.Index(
+            "ix_sla_clock_warn",
+            "warn_at",
+            sqlite_where=sa.text("warn_at is not null and warned_at is null"),
+            postgresql_where=sa.text("warn_at is not null and warned_at is null"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
+    target: Mapped[Target]
+    cycle: Mapped[int] = mapped_column(default=1)
+    state: Mapped[ClockState] = mapped_column(default=ClockState.RUNNING)
+    terms_id: Mapped[int] = mapped_column(sa.ForeignKey("sla_terms.id", ondelete="RESTRICT"))
+    target_minutes: Mapped[int]
+    started_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]
+    warn_at: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    pauses: Mapped[list[list[str]]] = mapped_column(sa.JSON, default=list)
+    left_seconds: Mapped[int | None]
+    stopped_at: Mapped[datetime | None]
+    warned_at: Mapped[datetime | None]
+    breached_at: Mapped[datetime | None]
+    retry_at: Mapped[datetime | None]  # a row whose escalation failed waits until then
+    ticket: Mapped[Ticket] = relationship(back_populates="clocks")
+
+
+class Participant(Base):
+    """A person beside the requester who takes part: a follower, or somebody cc'd."""
+
+    __tablename__ = "participant"
+    ticket_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("ticket.id", ondelete="CASCADE"), primary_key=True
+    )
+    person_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    kind: Mapped[ParticipantKind] = mapped_column(default=ParticipantKind.FOLLOWER)
+    created_at: Mapped[datetime]
+    person: Mapped[Person] = relationship()
+
+
+class TicketAccess(Base):
+    """What a person's signed link and reply token for one ticket rest on."""
+
+    __tablename__ = "ticket_access"
+    __table_args__ = (sa.UniqueConstraint("ticket_id", "person_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
+    person_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="CASCADE"), index=True
+    )
+    expires_at: Mapped[datetime]  # 90 days after the last mail
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class TicketMessageId(Base):
+    """Every Message-ID that was sent or received for a ticket: what replies refer to."""
+
+    __tablename__ = "ticket_message_id"
+    message_id: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("ticket.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class HeldEmail(Base):
+    """A mail from someone new that names a ticket; nobody hears of it until an agent decides."""
+
+    __tablename__ = "held_email"
+    __table_args__ = (
+        sa.UniqueConstraint("ticket_id", "inbound_email_id"),
+        sa.Index(
+            "ix_held_email_waiting",
+            "ticket_id",
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
+    inbound_email_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("inbound_email.id", ondelete="CASCADE"), index=True
+    )
+    from_address: Mapped[str] = mapped_column(sa.String(254))
+    from_name: Mapped[str] = mapped_column(sa.String(200), default="")
+    reason: Mapped[str] = mapped_column(sa.Text)
+    body: Mapped[str] = mapped_column(sa.Text)
+    state: Mapped[HeldState] = mapped_column(default=HeldState.WAITING)
+    decided_by_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="SET NULL")
+    )
+    decided_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class View(Base):
+    """A saved filter and sort order: personal (owner), of a group, or shared (neither)."""
+
+    __tablename__ = "view"
+    __reference__ = True
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(100))
+    owner_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="CASCADE"), index=True
+    )
+    group_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("agent_group.id", ondelete="CASCADE"), index=True
+    )
+    filters: Mapped[dict[str, Any]] = mapped_column(default=dict)  # as in the queue's query string
+    position: Mapped[int] = mapped_column(default=0)
+
+
+class Macro(Base):
+    """Several changes and a reply in one click: ``changes`` maps a field to its new value."""
+
+    __tablename__ = "macro"
+    __reference__ = True
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(100), unique=True)
+    reply: Mapped[str] = mapped_column(sa.Text, default="")
+    changes: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    is_active: Mapped[bool] = mapped_column(default=True)
+    position: Mapped[int] = mapped_column(default=0)

@@ -1,0 +1,1 @@
+"""HTTP glue shared by all areas: fragments, forms, errors, security headers."""

@@ -1,0 +1,121 @@
+"""Every error as a page (or problem details under /api/) with the request's id."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Flask, g, jsonify, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DataError, OperationalError
+from werkzeug.exceptions import HTTPException
+
+from app.core.db import close_session, is_busy
+from app.core.errors import DomainError, Invalid
+
+log = structlog.get_logger(__name__)
+
+TITLES = {
+    400: "That did not arrive in one piece",
+    401: "Please sign in",
+    403: "You may not do this",
+    404: "There is no such page",
+    405: "That is not possible here",
+    409: "This has changed meanwhile",
+    413: "That is too large",
+    422: "Something needs a look",
+    429: "Too many tries",
+    500: "Something went wrong on our side",
+    503: "Very busy right now",
+}
+ADVICE = {
+    400: "Go back, reload the page and try again.",
+    401: "Sign in and open the page again.",
+    403: "Ask an admin if you need this.",
+    404: "The link may be old, or for someone else. If it came in a mail, ask for a fresh one.",
+    405: "Go back and use the page's own buttons.",
+    409: "Reload the page to see how it stands now.",
+    413: "A file may have 25 MB, and ten go with one message. Send it in smaller parts.",
+    422: "Go back and check what you typed.",
+    429: "Wait a minute, then try again.",
+    500: "Try again in a moment. If it stays, tell us the number below.",
+    503: "Nothing was lost or half done. Try again in a few seconds.",
+}
+
+
+def init_errors(app: Flask) -> None:
+    """Answer every kind of error."""
+    app.register_error_handler(DomainError, _domain)
+    app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(OperationalError, _database)
+    app.register_error_handler(DataError, _data)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def answer(
+    status: int, message: str = "", errors: dict[str, str] | None = None
+) -> ResponseReturnValue:
+    """An error page, or RFC 9457 problem details for the API."""
+    close_session()  # nothing half-written, and the page below may read
+    title = TITLES.get(status, "That did not work")
+    detail = message or ADVICE.get(status, "Go back and try again.")
+    request_id = g.get("request_id", "")
+    if request.path.startswith("/api/"):
+        problem = {
+            "type": "about:blank",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "request_id": request_id,
+            "errors": [{"field": k, "message": v} for k, v in (errors or {}).items()],
+        }
+        response = jsonify(problem)
+        response.content_type = "application/problem+json"
+    else:
+        response = make_response(
+            render_template(
+                "errors.html", status=status, title=title, detail=detail, request_id=request_id
+            )
+        )
+    response.status_code = status
+    if status in (429, 503):
+        response.headers["Retry-After"] = "5" if status == 503 else "60"
+    return response
+
+
+def _domain(error: DomainError) -> ResponseReturnValue:
+    errors = error.errors if isinstance(error, Invalid) else None
+    # PRODUCT: invalid input is 400 in the API and 422 on a page.
+    api = request.path.startswith("/api/") and error.status == 422
+    return answer(400 if api else error.status, error.message, errors)
+
+
+def _csrf(error: CSRFError) -> ResponseReturnValue:
+    return answer(400, "This form is too old. Go back, reload the page and send it again.")
+
+
+def _http(error: HTTPException) -> ResponseReturnValue:
+    if error.response is not None or (error.code or 500) < 400:
+        return error
+    answered = make_response(answer(error.code or 500))
+    if error.code == 405:
+        answered.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
+    return answered
+
+
+def _database(error: OperationalError) -> ResponseReturnValue:
+    if is_busy(error):
+        log.warning("database busy", path=request.path)
+        return answer(503)
+    return _unexpected(error)
+
+
+def _data(error: DataError) -> ResponseReturnValue:
+    """A value that the database cannot hold (an id of 40 digits): bad input, not our fault."""
+    log.info("value refused by the database", path=request.path)
+    return answer(404 if request.method == "GET" else 422)
+
+
+def _unexpected(error: Exception) -> ResponseReturnValue:
+    log.exception("unexpected error", path=request.path, method=request.method)
+    return answer(500)

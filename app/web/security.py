@@ -1,0 +1,80 @@
+"""What every request passes: its id, its size, its kind of transaction, and the headers."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import structlog
+from flask import Flask, Response, current_app, g, request
+
+from app.core.db import begin_read, begin_write
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+MAX_BODY = 2 * 1024 * 1024
+MAX_FILE = 25 * 1024 * 1024
+MAX_FILES = 10
+MAX_UPLOAD = MAX_FILE * MAX_FILES + MAX_BODY
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+
+
+def takes_files(view: View) -> View:
+    """Mark a view that accepts uploads: its body may be as large as ten attachments."""
+    view.takes_files = True  # type: ignore[attr-defined]
+    return view
+
+
+def reads_first(view: View) -> View:
+    """Mark an unsafe view that calls `begin_write` itself, after work that needs no lock."""
+    view.reads_first = True  # type: ignore[attr-defined]
+    return view
+
+
+def init_security(app: Flask) -> None:
+    """Hook into every request; must come before the CSRF check, which reads the form."""
+    app.before_request(_start)
+    app.after_request(_finish)
+
+
+def _start() -> None:
+    g.request_id = secrets.token_hex(8)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    view = current_app.view_functions.get(request.endpoint or "")
+    if getattr(view, "takes_files", False):
+        request.max_content_length = MAX_UPLOAD
+    if request.method in ("GET", "HEAD", "OPTIONS") or getattr(view, "reads_first", False):
+        begin_read()
+    else:
+        begin_write()
+
+
+def _finish(response: Response) -> Response:
+    headers = response.headers
+    headers["X-Request-ID"] = g.get("request_id", "")
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+    if "Cache-Control" not in headers:
+        headers["Cache-Control"] = "no-store, private"
+    if current_app.config["SESSION_COOKIE_SECURE"]:
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    return response

@@ -1,0 +1,1453 @@
+"""All tables, and what a new desk starts with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+KINDS: dict[str, Any] = {
+    **dict.fromkeys(("priorities", "categories", "tiers", "groups", "sources"), sa.JSON()),
+    "is_active": sa.Boolean(),
+    "is_always": sa.Boolean(),
+}
+
+AUTO_RESPONSE = """Hello {{ requester.name }},
+
+thank you for writing. Your request has the number {{ ticket.number }}, and a person will
+answer it by {{ due }}.
+
+If you want to add anything, just reply to this mail.
+"""
+
+
+def upgrade() -> None:
+    op.create_table(
+        "agent_group",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("is_private", sa.Boolean(), nullable=False),
+        sa.Column("distribution", sa.String(20), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_agent_group")),
+        sa.UniqueConstraint("name", name=op.f("uq_agent_group_name")),
+    )
+    op.create_table(
+        "calendar",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("time_zone", sa.String(length=60), nullable=False),
+        sa.Column("is_always", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar")),
+        sa.UniqueConstraint("name", name=op.f("uq_calendar_name")),
+    )
+    op.create_table(
+        "category",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=100), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_category")),
+        sa.UniqueConstraint("key", name=op.f("uq_category_key")),
+    )
+    op.create_table(
+        "custom_field",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=60), nullable=False),
+        sa.Column("label", sa.String(length=100), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("choices", sa.JSON(), nullable=False),
+        sa.Column("is_required", sa.Boolean(), nullable=False),
+        sa.Column("is_public", sa.Boolean(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "kind in ('text', 'number', 'date', 'checkbox', 'choice')",
+            name=op.f("ck_custom_field_kind"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_custom_field")),
+        sa.UniqueConstraint("key", name=op.f("uq_custom_field_key")),
+    )
+    op.create_table(
+        "macro",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("reply", sa.Text(), nullable=False),
+        sa.Column("changes", sa.JSON(), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_macro")),
+        sa.UniqueConstraint("name", name=op.f("uq_macro_name")),
+    )
+    op.create_table(
+        "organization",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("external_id", sa.String(length=255), nullable=True),
+        sa.Column("tier", sa.String(20), nullable=False),
+        sa.Column("notes", sa.Text(), nullable=False),
+        sa.Column("access", sa.String(20), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_organization")),
+        sa.UniqueConstraint("external_id", name=op.f("uq_organization_external_id")),
+        sa.UniqueConstraint("name", name=op.f("uq_organization_name")),
+    )
+    op.create_table(
+        "setting",
+        sa.Column("key", sa.String(length=60), nullable=False),
+        sa.Column("value", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_setting")),
+    )
+    op.create_table(
+        "skill",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_skill")),
+        sa.UniqueConstraint("name", name=op.f("uq_skill_name")),
+    )
+    op.create_table(
+        "sla_terms",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sla_terms")),
+        sa.UniqueConstraint("digest", name=op.f("uq_sla_terms_digest")),
+    )
+    op.create_table(
+        "stamp",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("value", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stamp")),
+    )
+    op.create_table(
+        "tag",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tag")),
+        sa.UniqueConstraint("name", name=op.f("uq_tag_name")),
+    )
+    op.create_table(
+        "auto_response_template",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("category_id", sa.Integer(), nullable=False),
+        sa.Column("language", sa.String(length=20), nullable=False),
+        sa.Column("subject", sa.String(length=200), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["category_id"],
+            ["category.id"],
+            name=op.f("fk_auto_response_template_category_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_auto_response_template")),
+        sa.UniqueConstraint(
+            "category_id", "language", name=op.f("uq_auto_response_template_category_id_language")
+        ),
+    )
+    op.create_table(
+        "calendar_interval",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("calendar_id", sa.Integer(), nullable=False),
+        sa.Column("weekday", sa.Integer(), nullable=False),
+        sa.Column("start_minute", sa.Integer(), nullable=False),
+        sa.Column("end_minute", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "start_minute >= 0 and start_minute < end_minute and end_minute <= 1440",
+            name=op.f("ck_calendar_interval_minutes"),
+        ),
+        sa.CheckConstraint("weekday between 0 and 6", name=op.f("ck_calendar_interval_weekday")),
+        sa.ForeignKeyConstraint(
+            ["calendar_id"],
+            ["calendar.id"],
+            name=op.f("fk_calendar_interval_calendar_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar_interval")),
+    )
+    with op.batch_alter_table("calendar_interval", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_calendar_interval_calendar_id"), ["calendar_id"], unique=False
+        )
+
+    op.create_table(
+        "category_skill",
+        sa.Column("category_id", sa.Integer(), nullable=False),
+        sa.Column("skill_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["category_id"],
+            ["category.id"],
+            name=op.f("fk_category_skill_category_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["skill_id"], ["skill.id"], name=op.f("fk_category_skill_skill_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("category_id", "skill_id", name=op.f("pk_category_skill")),
+    )
+    op.create_table(
+        "custom_field_category",
+        sa.Column("custom_field_id", sa.Integer(), nullable=False),
+        sa.Column("category_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["category_id"],
+            ["category.id"],
+            name=op.f("fk_custom_field_category_category_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["custom_field_id"],
+            ["custom_field.id"],
+            name=op.f("fk_custom_field_category_custom_field_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "custom_field_id", "category_id", name=op.f("pk_custom_field_category")
+        ),
+    )
+    op.create_table(
+        "holiday",
+        sa.Column("calendar_id", sa.Integer(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["calendar_id"],
+            ["calendar.id"],
+            name=op.f("fk_holiday_calendar_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("calendar_id", "day", name=op.f("pk_holiday")),
+    )
+    op.create_table(
+        "mailbox",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("address", sa.String(length=254), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("group_id", sa.Integer(), nullable=True),
+        sa.Column("category_id", sa.Integer(), nullable=True),
+        sa.Column("signature", sa.Text(), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["category_id"],
+            ["category.id"],
+            name=op.f("fk_mailbox_category_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["group_id"], ["agent_group.id"], name=op.f("fk_mailbox_group_id"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mailbox")),
+        sa.UniqueConstraint("address", name=op.f("uq_mailbox_address")),
+    )
+    op.create_table(
+        "organization_domain",
+        sa.Column("domain", sa.String(length=253), nullable=False),
+        sa.Column("organization_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organization.id"],
+            name=op.f("fk_organization_domain_organization_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("domain", name=op.f("pk_organization_domain")),
+    )
+    with op.batch_alter_table("organization_domain", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_organization_domain_organization_id"), ["organization_id"], unique=False
+        )
+
+    op.create_table(
+        "person",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("phone", sa.String(length=50), nullable=False),
+        sa.Column("external_id", sa.String(length=255), nullable=True),
+        sa.Column("organization_id", sa.Integer(), nullable=True),
+        sa.Column("role", sa.String(20), nullable=False),
+        sa.Column("tier", sa.String(20), nullable=True),
+        sa.Column("language", sa.String(length=20), nullable=False),
+        sa.Column("time_zone", sa.String(length=60), nullable=False),
+        sa.Column("password_hash", sa.String(length=200), nullable=True),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("max_tickets", sa.Integer(), nullable=False),
+        sa.Column("presence", sa.String(20), nullable=False),
+        sa.Column("presence_is_chosen", sa.Boolean(), nullable=False),
+        sa.Column("last_active_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_assigned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("max_tickets >= 0", name=op.f("ck_person_max_tickets")),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organization.id"],
+            name=op.f("fk_person_organization_id"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person")),
+        sa.UniqueConstraint("external_id", name=op.f("uq_person_external_id")),
+    )
+    with op.batch_alter_table("person", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_person_organization_id"), ["organization_id"], unique=False
+        )
+        batch_op.create_index("ix_person_role_presence", ["role", "presence"], unique=False)
+
+    op.create_table(
+        "sla_policy",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("calendar_id", sa.Integer(), nullable=False),
+        sa.Column("priorities", sa.JSON(), nullable=False),
+        sa.Column("categories", sa.JSON(), nullable=False),
+        sa.Column("tiers", sa.JSON(), nullable=False),
+        sa.Column("groups", sa.JSON(), nullable=False),
+        sa.Column("sources", sa.JSON(), nullable=False),
+        sa.Column("first_response_minutes", sa.Integer(), nullable=False),
+        sa.Column("next_response_minutes", sa.Integer(), nullable=True),
+        sa.Column("resolution_minutes", sa.Integer(), nullable=False),
+        sa.CheckConstraint("first_response_minutes > 0", name=op.f("ck_sla_policy_first_response")),
+        sa.CheckConstraint("resolution_minutes > 0", name=op.f("ck_sla_policy_resolution")),
+        sa.ForeignKeyConstraint(
+            ["calendar_id"],
+            ["calendar.id"],
+            name=op.f("fk_sla_policy_calendar_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sla_policy")),
+        sa.UniqueConstraint("name", name=op.f("uq_sla_policy_name")),
+    )
+    op.create_table(
+        "subcategory",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("category_id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=100), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["category_id"],
+            ["category.id"],
+            name=op.f("fk_subcategory_category_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subcategory")),
+        sa.UniqueConstraint("category_id", "key", name=op.f("uq_subcategory_category_id_key")),
+    )
+    op.create_table(
+        "api_token",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("key_hash", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_api_token_person_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_token")),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_api_token_key_hash")),
+    )
+    with op.batch_alter_table("api_token", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_api_token_person_id"), ["person_id"], unique=False)
+
+    op.create_table(
+        "assignment_rule",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("category_id", sa.Integer(), nullable=False),
+        sa.Column("subcategory_id", sa.Integer(), nullable=True),
+        sa.Column("kind", sa.String(20), nullable=False),
+        sa.Column("agent_id", sa.Integer(), nullable=True),
+        sa.Column("group_id", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "kind <> 'specific_agent' or agent_id is not null",
+            name=op.f("ck_assignment_rule_agent"),
+        ),
+        sa.CheckConstraint(
+            "kind not in ('group', 'least_busy') or group_id is not null",
+            name=op.f("ck_assignment_rule_group"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["agent_id"],
+            ["person.id"],
+            name=op.f("fk_assignment_rule_agent_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["category_id"],
+            ["category.id"],
+            name=op.f("fk_assignment_rule_category_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["group_id"],
+            ["agent_group.id"],
+            name=op.f("fk_assignment_rule_group_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["subcategory_id"],
+            ["subcategory.id"],
+            name=op.f("fk_assignment_rule_subcategory_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_assignment_rule")),
+    )
+    with op.batch_alter_table("assignment_rule", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_assignment_rule_category_id"), ["category_id"], unique=False
+        )
+
+    op.create_table(
+        "group_member",
+        sa.Column("group_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["group_id"],
+            ["agent_group.id"],
+            name=op.f("fk_group_member_group_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_group_member_person_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("group_id", "person_id", name=op.f("pk_group_member")),
+    )
+    with op.batch_alter_table("group_member", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_group_member_person_id"), ["person_id"], unique=False)
+
+    op.create_table(
+        "idempotency_key",
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("request_hash", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_idempotency_key_person_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("person_id", "key", name=op.f("pk_idempotency_key")),
+    )
+    with op.batch_alter_table("idempotency_key", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_idempotency_key_created_at"), ["created_at"], unique=False
+        )
+
+    op.create_table(
+        "inbound_email",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("mailbox_id", sa.Integer(), nullable=False),
+        sa.Column("message_id", sa.String(length=255), nullable=False),
+        sa.Column("content_hash", sa.String(length=64), nullable=False),
+        sa.Column("return_path", sa.String(length=254), nullable=True),
+        sa.Column("sender", sa.String(length=254), nullable=False),
+        sa.Column("subject", sa.String(length=500), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=True),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["mailbox_id"],
+            ["mailbox.id"],
+            name=op.f("fk_inbound_email_mailbox_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound_email")),
+        sa.UniqueConstraint(
+            "mailbox_id",
+            "message_id",
+            "content_hash",
+            name=op.f("uq_inbound_email_mailbox_id_message_id_content_hash"),
+        ),
+    )
+    with op.batch_alter_table("inbound_email", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_inbound_email_due",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+        batch_op.create_index("ix_inbound_email_state_id", ["state", "id"], unique=False)
+
+    op.create_table(
+        "login_session",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("key_hash", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ip_address", sa.String(length=45), nullable=False),
+        sa.Column("user_agent", sa.String(length=300), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_login_session_person_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_login_session")),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_login_session_key_hash")),
+    )
+    with op.batch_alter_table("login_session", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_login_session_expires_at"), ["expires_at"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_login_session_person_id"), ["person_id"], unique=False)
+
+    op.create_table(
+        "one_time_link",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("purpose", sa.String(20), nullable=False),
+        sa.Column("key_hash", sa.String(length=64), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=True),
+        sa.Column("address", sa.String(length=254), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_one_time_link_person_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_one_time_link")),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_one_time_link_key_hash")),
+    )
+    with op.batch_alter_table("one_time_link", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_one_time_link_expires_at"), ["expires_at"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_one_time_link_person_id"), ["person_id"], unique=False)
+
+    op.create_table(
+        "outbound_email",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("recipient", sa.String(length=254), nullable=False),
+        sa.Column("recipient_name", sa.String(length=200), nullable=False),
+        sa.Column("mailbox_id", sa.Integer(), nullable=True),
+        sa.Column("message_id", sa.String(length=255), nullable=False),
+        sa.Column("in_reply_to", sa.String(length=255), nullable=False),
+        sa.Column("reference_ids", sa.Text(), nullable=False),
+        sa.Column("reply_token", sa.String(length=64), nullable=False),
+        sa.Column("is_automatic", sa.Boolean(), nullable=False),
+        sa.Column("context", sa.JSON(), nullable=False),
+        sa.Column("subject", sa.String(length=500), nullable=False),
+        sa.Column("body_text", sa.Text(), nullable=True),
+        sa.Column("body_html", sa.Text(), nullable=True),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=True),
+        sa.Column("comment_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["mailbox_id"],
+            ["mailbox.id"],
+            name=op.f("fk_outbound_email_mailbox_id"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbound_email")),
+        sa.UniqueConstraint("message_id", name=op.f("uq_outbound_email_message_id")),
+    )
+    with op.batch_alter_table("outbound_email", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_outbound_email_due",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
+        )
+        batch_op.create_index(
+            "ix_outbound_email_recipient_created_at",
+            ["recipient", "kind", "created_at"],
+            unique=False,
+        )
+        batch_op.create_index("ix_outbound_email_state_id", ["state", "id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_outbound_email_ticket_id"), ["ticket_id"], unique=False
+        )
+
+    op.create_table(
+        "person_email",
+        sa.Column("address", sa.String(length=254), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("is_main", sa.Boolean(), nullable=False),
+        sa.Column("proven_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("address = lower(address)", name=op.f("ck_person_email_lower_case")),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_person_email_person_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("address", name=op.f("pk_person_email")),
+    )
+    with op.batch_alter_table("person_email", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_person_email_person_id"), ["person_id"], unique=False)
+        batch_op.create_index(
+            "uq_person_email_main",
+            ["person_id"],
+            unique=True,
+            sqlite_where=sa.text("is_main"),
+            postgresql_where=sa.text("is_main"),
+        )
+
+    op.create_table(
+        "person_skill",
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("skill_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_person_skill_person_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["skill_id"], ["skill.id"], name=op.f("fk_person_skill_skill_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("person_id", "skill_id", name=op.f("pk_person_skill")),
+    )
+    with op.batch_alter_table("person_skill", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_person_skill_skill_id"), ["skill_id"], unique=False)
+
+    op.create_table(
+        "sla_escalation",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("policy_id", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("target", sa.String(length=20), nullable=True),
+        sa.Column("kind", sa.String(20), nullable=False),
+        sa.Column("value", sa.String(length=100), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["policy_id"],
+            ["sla_policy.id"],
+            name=op.f("fk_sla_escalation_policy_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sla_escalation")),
+    )
+    with op.batch_alter_table("sla_escalation", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_sla_escalation_policy_id"), ["policy_id"], unique=False
+        )
+
+    op.create_table(
+        "subcategory_skill",
+        sa.Column("subcategory_id", sa.Integer(), nullable=False),
+        sa.Column("skill_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["skill_id"],
+            ["skill.id"],
+            name=op.f("fk_subcategory_skill_skill_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["subcategory_id"],
+            ["subcategory.id"],
+            name=op.f("fk_subcategory_skill_subcategory_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("subcategory_id", "skill_id", name=op.f("pk_subcategory_skill")),
+    )
+    op.create_table(
+        "ticket",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.String(length=12), nullable=False),
+        sa.Column("external_id", sa.String(length=255), nullable=True),
+        sa.Column("subject", sa.String(length=500), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("description_html", sa.Text(), nullable=True),
+        sa.Column("description_quoted", sa.Text(), nullable=False),
+        sa.Column("status", sa.String(20), nullable=False),
+        sa.Column("priority", sa.SmallInteger(), nullable=False),
+        sa.Column("priority_is_computed", sa.Boolean(), nullable=False),
+        sa.Column("priority_score", sa.Integer(), nullable=True),
+        sa.Column("category_id", sa.Integer(), nullable=False),
+        sa.Column("subcategory_id", sa.Integer(), nullable=True),
+        sa.Column("requester_id", sa.Integer(), nullable=False),
+        sa.Column("assignee_id", sa.Integer(), nullable=True),
+        sa.Column("group_id", sa.Integer(), nullable=True),
+        sa.Column("mailbox_id", sa.Integer(), nullable=True),
+        sa.Column("follow_up_of_id", sa.Integer(), nullable=True),
+        sa.Column("source", sa.String(20), nullable=False),
+        sa.Column("channel", sa.String(length=100), nullable=False),
+        sa.Column("custom_fields", sa.JSON(), nullable=False),
+        sa.Column("preview", sa.String(length=200), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("due_at_is_manual", sa.Boolean(), nullable=False),
+        sa.Column("next_due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_warn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("sla_policy_id", sa.Integer(), nullable=True),
+        sa.Column("first_response_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("deleted_by_id", sa.Integer(), nullable=True),
+        sa.CheckConstraint("length(subject) between 1 and 500", name=op.f("ck_ticket_subject")),
+        sa.ForeignKeyConstraint(
+            ["assignee_id"], ["person.id"], name=op.f("fk_ticket_assignee_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["category_id"],
+            ["category.id"],
+            name=op.f("fk_ticket_category_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["deleted_by_id"],
+            ["person.id"],
+            name=op.f("fk_ticket_deleted_by_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["follow_up_of_id"],
+            ["ticket.id"],
+            name=op.f("fk_ticket_follow_up_of_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["group_id"], ["agent_group.id"], name=op.f("fk_ticket_group_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["mailbox_id"], ["mailbox.id"], name=op.f("fk_ticket_mailbox_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["requester_id"],
+            ["person.id"],
+            name=op.f("fk_ticket_requester_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["sla_policy_id"],
+            ["sla_policy.id"],
+            name=op.f("fk_ticket_sla_policy_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["subcategory_id"],
+            ["subcategory.id"],
+            name=op.f("fk_ticket_subcategory_id"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket")),
+        sa.UniqueConstraint("external_id", name=op.f("uq_ticket_external_id")),
+        sa.UniqueConstraint("number", name=op.f("uq_ticket_number")),
+    )
+    with op.batch_alter_table("ticket", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_ticket_active",
+            ["priority", "id", "group_id", "status", "deleted_at"],
+            unique=False,
+            sqlite_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+            postgresql_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+        )
+        batch_op.create_index(
+            "ix_ticket_active_assignee",
+            ["assignee_id", "priority", "id", "group_id", "status", "deleted_at"],
+            unique=False,
+            sqlite_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+            postgresql_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+        )
+        batch_op.create_index(
+            "ix_ticket_active_group",
+            ["group_id", "priority", "id", "status", "deleted_at"],
+            unique=False,
+            sqlite_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+            postgresql_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+        )
+        batch_op.create_index(
+            "ix_ticket_active_next_due",
+            ["next_due_at", "id", "group_id", "status", "deleted_at"],
+            unique=False,
+            sqlite_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+            postgresql_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+        )
+        batch_op.create_index(
+            "ix_ticket_active_status",
+            ["status", "priority", "id", "group_id", "deleted_at"],
+            unique=False,
+            sqlite_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+            postgresql_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+        )
+        batch_op.create_index("ix_ticket_assignee_id_id", ["assignee_id", "id"], unique=False)
+        batch_op.create_index("ix_ticket_category_id_id", ["category_id", "id"], unique=False)
+        batch_op.create_index("ix_ticket_created_at_id", ["created_at", "id"], unique=False)
+        batch_op.create_index("ix_ticket_due_at_id", ["due_at", "id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_ticket_follow_up_of_id"), ["follow_up_of_id"], unique=False
+        )
+        batch_op.create_index("ix_ticket_group_id_id", ["group_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_ticket_load",
+            ["assignee_id", "status", "deleted_at"],
+            unique=False,
+            sqlite_where=sa.text("status in ('new', 'open', 'in_progress') and deleted_at is null"),
+            postgresql_where=sa.text(
+                "status in ('new', 'open', 'in_progress') and deleted_at is null"
+            ),
+        )
+        batch_op.create_index("ix_ticket_priority_id", ["priority", "id"], unique=False)
+        batch_op.create_index("ix_ticket_requester_id_id", ["requester_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_ticket_resolved",
+            ["resolved_at"],
+            unique=False,
+            sqlite_where=sa.text("status = 'resolved'"),
+            postgresql_where=sa.text("status = 'resolved'"),
+        )
+        batch_op.create_index("ix_ticket_status_id", ["status", "id"], unique=False)
+        batch_op.create_index("ix_ticket_updated_at_id", ["updated_at", "id"], unique=False)
+
+    op.create_table(
+        "view",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("owner_id", sa.Integer(), nullable=True),
+        sa.Column("group_id", sa.Integer(), nullable=True),
+        sa.Column("filters", sa.JSON(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["group_id"], ["agent_group.id"], name=op.f("fk_view_group_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner_id"], ["person.id"], name=op.f("fk_view_owner_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_view")),
+    )
+    with op.batch_alter_table("view", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_view_group_id"), ["group_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_view_owner_id"), ["owner_id"], unique=False)
+
+    op.create_table(
+        "comment",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("author_id", sa.Integer(), nullable=True),
+        sa.Column("author_kind", sa.String(20), nullable=False),
+        sa.Column("visibility", sa.String(20), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("body_html", sa.Text(), nullable=True),
+        sa.Column("quoted", sa.Text(), nullable=False),
+        sa.Column("is_automatic", sa.Boolean(), nullable=False),
+        sa.Column("source", sa.String(20), nullable=False),
+        sa.Column("inbound_email_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["author_id"], ["person.id"], name=op.f("fk_comment_author_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["inbound_email_id"],
+            ["inbound_email.id"],
+            name=op.f("fk_comment_inbound_email_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["ticket.id"], name=op.f("fk_comment_ticket_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_comment")),
+        sa.UniqueConstraint(
+            "ticket_id", "inbound_email_id", name=op.f("uq_comment_ticket_id_inbound_email_id")
+        ),
+    )
+    with op.batch_alter_table("comment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_comment_author_id"), ["author_id"], unique=False)
+        batch_op.create_index("ix_comment_ticket_id_id", ["ticket_id", "id"], unique=False)
+
+    op.create_table(
+        "decision_record",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=30), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("details", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"],
+            ["ticket.id"],
+            name=op.f("fk_decision_record_ticket_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_decision_record")),
+    )
+    with op.batch_alter_table("decision_record", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_decision_record_created_at"), ["created_at"], unique=False
+        )
+        batch_op.create_index("ix_decision_record_ticket_id_id", ["ticket_id", "id"], unique=False)
+
+    op.create_table(
+        "held_email",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("inbound_email_id", sa.Integer(), nullable=False),
+        sa.Column("from_address", sa.String(length=254), nullable=False),
+        sa.Column("from_name", sa.String(length=200), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("decided_by_id", sa.Integer(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["decided_by_id"],
+            ["person.id"],
+            name=op.f("fk_held_email_decided_by_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["inbound_email_id"],
+            ["inbound_email.id"],
+            name=op.f("fk_held_email_inbound_email_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["ticket.id"], name=op.f("fk_held_email_ticket_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_held_email")),
+        sa.UniqueConstraint(
+            "ticket_id", "inbound_email_id", name=op.f("uq_held_email_ticket_id_inbound_email_id")
+        ),
+    )
+    with op.batch_alter_table("held_email", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_held_email_inbound_email_id"), ["inbound_email_id"], unique=False
+        )
+        batch_op.create_index(
+            "ix_held_email_waiting",
+            ["ticket_id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+
+    op.create_table(
+        "participant",
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(20), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_participant_person_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["ticket.id"], name=op.f("fk_participant_ticket_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("ticket_id", "person_id", name=op.f("pk_participant")),
+    )
+    with op.batch_alter_table("participant", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_participant_person_id"), ["person_id"], unique=False)
+
+    op.create_table(
+        "sla_clock",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("target", sa.String(20), nullable=False),
+        sa.Column("cycle", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("terms_id", sa.Integer(), nullable=False),
+        sa.Column("target_minutes", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("warn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pauses", sa.JSON(), nullable=False),
+        sa.Column("left_seconds", sa.Integer(), nullable=True),
+        sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("warned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("breached_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["terms_id"], ["sla_terms.id"], name=op.f("fk_sla_clock_terms_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["ticket.id"], name=op.f("fk_sla_clock_ticket_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sla_clock")),
+        sa.UniqueConstraint(
+            "ticket_id", "target", "cycle", name=op.f("uq_sla_clock_ticket_id_target_cycle")
+        ),
+    )
+    with op.batch_alter_table("sla_clock", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_sla_clock_due",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("due_at is not null and breached_at is null"),
+            postgresql_where=sa.text("due_at is not null and breached_at is null"),
+        )
+        batch_op.create_index(
+            "ix_sla_clock_warn",
+            ["warn_at"],
+            unique=False,
+            sqlite_where=sa.text("warn_at is not null and warned_at is null"),
+            postgresql_where=sa.text("warn_at is not null and warned_at is null"),
+        )
+
+    op.create_table(
+        "ticket_access",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_ticket_access_person_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"],
+            ["ticket.id"],
+            name=op.f("fk_ticket_access_ticket_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket_access")),
+        sa.UniqueConstraint(
+            "ticket_id", "person_id", name=op.f("uq_ticket_access_ticket_id_person_id")
+        ),
+    )
+    with op.batch_alter_table("ticket_access", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ticket_access_person_id"), ["person_id"], unique=False)
+
+    op.create_table(
+        "ticket_event",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(20), nullable=False),
+        sa.Column("actor_id", sa.Integer(), nullable=True),
+        sa.Column("actor_name", sa.String(length=200), nullable=False),
+        sa.Column("field", sa.String(length=40), nullable=False),
+        sa.Column("from_value", sa.Text(), nullable=True),
+        sa.Column("to_value", sa.Text(), nullable=True),
+        sa.Column("details", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["actor_id"], ["person.id"], name=op.f("fk_ticket_event_actor_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["ticket.id"], name=op.f("fk_ticket_event_ticket_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket_event")),
+    )
+    with op.batch_alter_table("ticket_event", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ticket_event_actor_id"), ["actor_id"], unique=False)
+        batch_op.create_index("ix_ticket_event_ticket_id_id", ["ticket_id", "id"], unique=False)
+
+    op.create_table(
+        "ticket_message_id",
+        sa.Column("message_id", sa.String(length=255), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"],
+            ["ticket.id"],
+            name=op.f("fk_ticket_message_id_ticket_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("message_id", "ticket_id", name=op.f("pk_ticket_message_id")),
+    )
+    with op.batch_alter_table("ticket_message_id", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_ticket_message_id_ticket_id"), ["ticket_id"], unique=False
+        )
+
+    op.create_table(
+        "ticket_tag",
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("tag_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tag_id"], ["tag.id"], name=op.f("fk_ticket_tag_tag_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["ticket.id"], name=op.f("fk_ticket_tag_ticket_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("ticket_id", "tag_id", name=op.f("pk_ticket_tag")),
+    )
+    with op.batch_alter_table("ticket_tag", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_ticket_tag_tag_id_ticket_id", ["tag_id", "ticket_id"], unique=False
+        )
+
+    op.create_table(
+        "attachment",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("comment_id", sa.Integer(), nullable=True),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("filename", sa.String(length=255), nullable=False),
+        sa.Column("content_type", sa.String(length=100), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("is_inline", sa.Boolean(), nullable=False),
+        sa.Column("content_id", sa.String(length=255), nullable=False),
+        sa.Column("uploader_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["comment_id"],
+            ["comment.id"],
+            name=op.f("fk_attachment_comment_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["ticket.id"], name=op.f("fk_attachment_ticket_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["uploader_id"],
+            ["person.id"],
+            name=op.f("fk_attachment_uploader_id"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attachment")),
+    )
+    with op.batch_alter_table("attachment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_attachment_comment_id"), ["comment_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_attachment_sha256"), ["sha256"], unique=False)
+        batch_op.create_index("ix_attachment_ticket_id_id", ["ticket_id", "id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_attachment_uploader_id"), ["uploader_id"], unique=False
+        )
+
+    _seed()
+
+
+def _seed() -> None:
+    """Categories, calendar, policies, templates: rows that an admin may change."""
+
+    def rows(name: str, *found: dict[str, Any]) -> None:
+        columns = {key: sa.column(key, KINDS.get(key)) for row in found for key in row}
+        op.bulk_insert(sa.table(name, *columns.values()), [dict(row) for row in found])
+
+    rows("stamp", {"id": 1, "value": 1})
+    categories = (
+        ("general", "General question"),
+        ("billing", "Billing"),
+        ("technical", "Technical problem"),
+        ("account", "My account"),
+        ("feature_request", "An idea"),
+        ("bug", "A bug"),
+    )
+    rows(
+        "category",
+        *(
+            {"id": n, "key": key, "name": name, "position": n, "is_active": True}
+            for n, (key, name) in enumerate(categories, start=1)
+        ),
+    )
+    rows("calendar", {"id": 1, "name": "24 x 7", "time_zone": "UTC", "is_always": True})
+    targets = (("critical", 1, 4), ("high", 4, 8), ("normal", 8, 24), ("low", 24, 72))
+    rows(
+        "sla_policy",
+        *(
+            {
+                "id": n,
+                "name": f"{priority.capitalize()} priority",
+                "description": "",
+                "position": n,
+                "is_active": True,
+                "calendar_id": 1,
+                "priorities": [priority],
+                "categories": [],
+                "tiers": [],
+                "groups": [],
+                "sources": [],
+                "first_response_minutes": response * 60,
+                "resolution_minutes": resolution * 60,
+            }
+            for n, (priority, response, resolution) in enumerate(targets, start=1)
+        ),
+    )
+    rows(
+        "auto_response_template",
+        *(
+            {
+                "category_id": n,
+                "language": "en",
+                "subject": "We have your request: {{ ticket.subject }}",
+                "body": AUTO_RESPONSE,
+                "is_active": True,
+            }
+            for n, _ in enumerate(categories, start=1)
+        ),
+    )
+    if op.get_bind().dialect.name == "postgresql":
+        for name in ("category", "calendar", "sla_policy"):
+            last = sa.select(sa.func.max(sa.table(name, sa.column("id")).c.id)).scalar_subquery()
+            sequence = sa.func.pg_get_serial_sequence(name, "id")
+            op.get_bind().execute(sa.select(sa.func.setval(sequence, last)))
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("attachment", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_attachment_uploader_id"))
+        batch_op.drop_index("ix_attachment_ticket_id_id")
+        batch_op.drop_index(batch_op.f("ix_attachment_sha256"))
+        batch_op.drop_index(batch_op.f("ix_attachment_comment_id"))
+
+    op.drop_table("attachment")
+    with op.batch_alter_table("ticket_tag", schema=None) as batch_op:
+        batch_op.drop_index("ix_ticket_tag_tag_id_ticket_id")
+
+    op.drop_table("ticket_tag")
+    with op.batch_alter_table("ticket_message_id", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ticket_message_id_ticket_id"))
+
+    op.drop_table("ticket_message_id")
+    with op.batch_alter_table("ticket_event", schema=None) as batch_op:
+        batch_op.drop_index("ix_ticket_event_ticket_id_id")
+        batch_op.drop_index(batch_op.f("ix_ticket_event_actor_id"))
+
+    op.drop_table("ticket_event")
+    with op.batch_alter_table("ticket_access", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ticket_access_person_id"))
+
+    op.drop_table("ticket_access")
+    with op.batch_alter_table("sla_clock", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_sla_clock_warn",
+            sqlite_where=sa.text("warn_at is not null and warned_at is null"),
+            postgresql_where=sa.text("warn_at is not null and warned_at is null"),
+        )
+        batch_op.drop_index(
+            "ix_sla_clock_due",
+            sqlite_where=sa.text("due_at is not null and breached_at is null"),
+            postgresql_where=sa.text("due_at is not null and breached_at is null"),
+        )
+
+    op.drop_table("sla_clock")
+    with op.batch_alter_table("participant", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_participant_person_id"))
+
+    op.drop_table("participant")
+    with op.batch_alter_table("held_email", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_held_email_waiting",
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_held_email_inbound_email_id"))
+
+    op.drop_table("held_email")
+    with op.batch_alter_table("decision_record", schema=None) as batch_op:
+        batch_op.drop_index("ix_decision_record_ticket_id_id")
+        batch_op.drop_index(batch_op.f("ix_decision_record_created_at"))
+
+    op.drop_table("decision_record")
+    with op.batch_alter_table("comment", schema=None) as batch_op:
+        batch_op.drop_index("ix_comment_ticket_id_id")
+        batch_op.drop_index(batch_op.f("ix_comment_author_id"))
+
+    op.drop_table("comment")
+    with op.batch_alter_table("view", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_view_owner_id"))
+        batch_op.drop_index(batch_op.f("ix_view_group_id"))
+
+    op.drop_table("view")
+    with op.batch_alter_table("ticket", schema=None) as batch_op:
+        batch_op.drop_index("ix_ticket_updated_at_id")
+        batch_op.drop_index("ix_ticket_status_id")
+        batch_op.drop_index(
+            "ix_ticket_resolved",
+            sqlite_where=sa.text("status = 'resolved'"),
+            postgresql_where=sa.text("status = 'resolved'"),
+        )
+        batch_op.drop_index("ix_ticket_requester_id_id")
+        batch_op.drop_index("ix_ticket_priority_id")
+        batch_op.drop_index(
+            "ix_ticket_load",
+            sqlite_where=sa.text("status in ('new', 'open', 'in_progress') and deleted_at is null"),
+            postgresql_where=sa.text(
+                "status in ('new', 'open', 'in_progress') and deleted_at is null"
+            ),
+        )
+        batch_op.drop_index("ix_ticket_group_id_id")
+        batch_op.drop_index(batch_op.f("ix_ticket_follow_up_of_id"))
+        batch_op.drop_index("ix_ticket_due_at_id")
+        batch_op.drop_index("ix_ticket_created_at_id")
+        batch_op.drop_index("ix_ticket_category_id_id")
+        batch_op.drop_index("ix_ticket_assignee_id_id")
+        batch_op.drop_index(
+            "ix_ticket_active_status",
+            sqlite_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+            postgresql_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+        )
+        batch_op.drop_index(
+            "ix_ticket_active_next_due",
+            sqlite_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+            postgresql_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+        )
+        batch_op.drop_index(
+            "ix_ticket_active_group",
+            sqlite_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+            postgresql_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+        )
+        batch_op.drop_index(
+            "ix_ticket_active_assignee",
+            sqlite_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+            postgresql_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+        )
+        batch_op.drop_index(
+            "ix_ticket_active",
+            sqlite_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+            postgresql_where=sa.text(
+                "status in ('new', 'open', 'in_progress', 'pending') and deleted_at is null"
+            ),
+        )
+
+    op.drop_table("ticket")
+    op.drop_table("subcategory_skill")
+    with op.batch_alter_table("sla_escalation", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_sla_escalation_policy_id"))
+
+    op.drop_table("sla_escalation")
+    with op.batch_alter_table("person_skill", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_person_skill_skill_id"))
+
+    op.drop_table("person_skill")
+    with op.batch_alter_table("person_email", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_person_email_main",
+            sqlite_where=sa.text("is_main"),
+            postgresql_where=sa.text("is_main"),
+        )
+        batch_op.drop_index(batch_op.f("ix_person_email_person_id"))
+
+    op.drop_table("person_email")
+    with op.batch_alter_table("outbound_email", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_outbound_email_ticket_id"))
+        batch_op.drop_index("ix_outbound_email_state_id")
+        batch_op.drop_index("ix_outbound_email_recipient_created_at")
+        batch_op.drop_index(
+            "ix_outbound_email_due",
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
+        )
+
+    op.drop_table("outbound_email")
+    with op.batch_alter_table("one_time_link", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_one_time_link_person_id"))
+        batch_op.drop_index(batch_op.f("ix_one_time_link_expires_at"))
+
+    op.drop_table("one_time_link")
+    with op.batch_alter_table("login_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_login_session_person_id"))
+        batch_op.drop_index(batch_op.f("ix_login_session_expires_at"))
+
+    op.drop_table("login_session")
+    with op.batch_alter_table("inbound_email", schema=None) as batch_op:
+        batch_op.drop_index("ix_inbound_email_state_id")
+        batch_op.drop_index(
+            "ix_inbound_email_due",
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+
+    op.drop_table("inbound_email")
+    with op.batch_alter_table("idempotency_key", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idempotency_key_created_at"))
+
+    op.drop_table("idempotency_key")
+    with op.batch_alter_table("group_member", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_group_member_person_id"))
+
+    op.drop_table("group_member")
+    with op.batch_alter_table("assignment_rule", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_assignment_rule_category_id"))
+
+    op.drop_table("assignment_rule")
+    with op.batch_alter_table("api_token", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_api_token_person_id"))
+
+    op.drop_table("api_token")
+    op.drop_table("subcategory")
+    op.drop_table("sla_policy")
+    with op.batch_alter_table("person", schema=None) as batch_op:
+        batch_op.drop_index("ix_person_role_presence")
+        batch_op.drop_index(batch_op.f("ix_person_organization_id"))
+
+    op.drop_table("person")
+    with op.batch_alter_table("organization_domain", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_organization_domain_organization_id"))
+
+    op.drop_table("organization_domain")
+    op.drop_table("mailbox")
+    op.drop_table("holiday")
+    op.drop_table("custom_field_category")
+    op.drop_table("category_skill")
+    with op.batch_alter_table("calendar_interval", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_calendar_interval_calendar_id"))
+
+    op.drop_table("calendar_interval")
+    op.drop_table("auto_response_template")
+    op.drop_table("tag")
+    op.drop_table("stamp")
+    op.drop_table("sla_terms")
+    op.drop_table("skill")
+    op.drop_table("setting")
+    op.drop_table("organization")
+    op.drop_table("macro")
+    op.drop_table("custom_field")
+    op.drop_table("category")
+    op.drop_table("calendar")
+    op.drop_table("agent_group")

@@ -1,0 +1,122 @@
+"""Rows for tests. Each call makes a new one; nothing is committed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.accounts.models import Group, Organization, Person, PersonEmail, Presence, Role, Skill
+from app.core.clock import utcnow
+from app.core.db import db
+from app.mail.models import Mailbox
+from app.tickets.models import Category, Comment, Ticket
+from app.tickets.words import AuthorKind, Source, Status, Visibility
+
+_serial = count(1)
+_letters = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+
+
+def make_person(email: str | None = None, *, name: str = "", **columns: Any) -> Person:
+    """A customer, unless ``role`` says otherwise."""
+    n = next(_serial)
+    address = email or f"person{n}@example.com"
+    person = Person(name=name or f"Person {n}", created_at=utcnow(), **columns)
+    person.emails = [PersonEmail(address=address.lower(), is_main=True, proven_at=utcnow())]
+    db.session.add(person)
+    db.session.flush()
+    return person
+
+
+def make_agent(
+    email: str | None = None, *, groups: tuple[Group, ...] = (), **columns: Any
+) -> Person:
+    """An agent who is online, unless told otherwise."""
+    columns = {
+        "role": Role.AGENT,
+        "presence": Presence.ONLINE,
+        "last_active_at": utcnow(),
+    } | columns
+    return make_person(email, groups=list(groups), **columns)
+
+
+def make_group(name: str = "", **columns: Any) -> Group:
+    """A team."""
+    group = Group(name=name or f"Group {next(_serial)}", created_at=utcnow(), **columns)
+    db.session.add(group)
+    db.session.flush()
+    return group
+
+
+def make_organization(name: str = "", **columns: Any) -> Organization:
+    """A customer company."""
+    row = Organization(name=name or f"Company {next(_serial)}", created_at=utcnow(), **columns)
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
+def make_skill(name: str = "") -> Skill:
+    """A skill."""
+    skill = Skill(name=name or f"Skill {next(_serial)}")
+    db.session.add(skill)
+    db.session.flush()
+    return skill
+
+
+def category(key: str = "general") -> Category:
+    """One of the shipped categories."""
+    return db.session.scalars(sa.select(Category).where(Category.key == key)).one()
+
+
+def make_mailbox(address: str = "", **columns: Any) -> Mailbox:
+    """A support address."""
+    address = address or f"box{next(_serial)}@desk.example"
+    box = Mailbox(address=address, created_at=utcnow(), **columns)
+    db.session.add(box)
+    db.session.flush()
+    return box
+
+
+def make_ticket(
+    requester: Person | None = None, *, age: timedelta = timedelta(), **columns: Any
+) -> Ticket:
+    """A ticket as a bare row: no clocks, no history, nobody told."""
+    n = next(_serial)
+    then: datetime = utcnow() - age
+    number = "TKT-" + "".join(_letters[(n // 31**k) % 31] for k in range(8))
+    values: dict[str, Any] = {
+        "number": number,
+        "subject": f"Subject {n}",
+        "description": f"Description {n}",
+        "category": category(),
+        "requester": requester or make_person(),
+        "source": Source.WEB,
+        "status": Status.NEW,
+        "created_at": then,
+        "updated_at": then,
+    }
+    ticket = Ticket(**(values | columns))
+    db.session.add(ticket)
+    db.session.flush()
+    return ticket
+
+
+def make_comment(
+    ticket: Ticket, author: Person | None = None, body: str = "Hello", **columns: Any
+) -> Comment:
+    """A comment as a bare row."""
+    kind = AuthorKind.SYSTEM if author is None else AuthorKind.REQUESTER
+    if author is not None and author.is_agent:
+        kind = AuthorKind.AGENT
+    values = {
+        "author_kind": kind,
+        "visibility": Visibility.PUBLIC,
+        "created_at": utcnow(),
+    } | columns
+    comment = Comment(ticket_id=ticket.id, author=author, body=body, **values)
+    db.session.add(comment)
+    db.session.flush()
+    return comment
