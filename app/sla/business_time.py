@@ -92,7 +92,9 @@ class WorkingHours:
 ALWAYS_OPEN = WorkingHours()
 
 
-def add_business_time(start: datetime, amount: timedelta, calendar: WorkingHours) -> datetime:
+def add_business_time(
+    start: datetime, amount: timedelta, calendar: WorkingHours, *, horizon: timedelta = HORIZON
+) -> datetime:
     """The earliest moment with *amount* of open time between *start* and it.
 
     An amount that ends with the day's closing is due at the closing, not at the next opening.
@@ -101,8 +103,9 @@ def add_business_time(start: datetime, amount: timedelta, calendar: WorkingHours
     Args:
         start: aware; the result is UTC.
         amount: not negative, counted as really elapsed time.
+        horizon: how far from *start* to look.
     Raises:
-        CalendarError: the calendar never opens, or not long enough in ten years.
+        CalendarError: the calendar never opens, or not long enough within the horizon.
         ValueError: *start* is naive or *amount* negative.
     """
     start = _as_utc(start)
@@ -112,15 +115,14 @@ def add_business_time(start: datetime, amount: timedelta, calendar: WorkingHours
         raise CalendarError("This calendar has no opening hours at all.")
     if not amount:
         return start
-    end_of_search = start + HORIZON
-    if calendar.is_always_open and amount <= HORIZON:
+    if calendar.is_always_open and amount <= horizon:
         return start + amount
     left = amount
-    for opening, closing in _openings(start, end_of_search, calendar):
+    for opening, closing in _openings(start, start + horizon, calendar):
         if closing - opening >= left:
             return opening + left
         left -= closing - opening
-    raise CalendarError("This calendar has too few opening hours: that would take over ten years.")
+    raise CalendarError("This calendar has too few opening hours: it would take over ten years.")
 
 
 def business_time_between(start: datetime, end: datetime, calendar: WorkingHours) -> timedelta:
