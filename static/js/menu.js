@@ -29,7 +29,8 @@
     const popover = (request.form ?? sourceElement).closest("[popover]");
     if (!popover || !(response?.status < 400)) return;
     if (popover.matches(":popover-open")) popover.hidePopover();
-    if (popover === menu()) document.querySelector(`a[data-menu][href="${CSS.escape(opened)}"]`)?.focus();
+    const again = popover === menu() ? `a[data-menu][href="${opened}"]` : `[popovertarget="${popover.id}"]`;
+    document.querySelector(again)?.focus();
   });
   // Up and down walk through the choices of an open menu.
   document.addEventListener("keydown", (event) => {
