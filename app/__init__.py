@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
 
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parent
+# Templates, static files and migrations: beside this file once installed, else in the work tree.
+ROOT = PACKAGE if (PACKAGE / "templates").is_dir() else PACKAGE.parent
 
 
 def create_app(settings: Settings | None = None) -> Flask:

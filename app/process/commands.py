@@ -36,7 +36,8 @@ PORT = click.option(
 @HOST
 @PORT
 @click.option("--demo", is_flag=True, help="Fill an empty desk with demo data first.")
-def run(host: str, port: int, demo: bool) -> None:
+@click.option("--dev", is_flag=True, help="Show tracebacks, and load changed code again.")
+def run(host: str, port: int, demo: bool, dev: bool) -> None:
     """Run everything: migrations, web server, worker, scheduler, and Redis where none is set."""
     settings = load()
     _check_address(host, port)
@@ -49,9 +50,7 @@ def run(host: str, port: int, demo: bool) -> None:
             return
         if prepared != 0:
             sys.exit(1)  # it has said why
-        supervisor.start(
-            Part("web server", (*DESKHAND, "web", "--host", host, "--port", str(port)))
-        )
+        supervisor.start(Part("web server", _web_command(host, port, dev=dev)))
         supervisor.start(Part("worker", (*DESKHAND, "worker")))
         supervisor.start(Part("scheduler", (*DESKHAND, "scheduler")))
         if supervisor.wait_for(lambda: _serves(host, port), seconds=READY_SECONDS):
@@ -130,6 +129,13 @@ def _redis(settings: Settings) -> Part:
     except bundled_redis.RedisUnavailable as error:
         raise click.ClickException(str(error)) from None
     return Part("Redis", command, stop_round=1, stop_seconds=2)
+
+
+def _web_command(host: str, port: int, *, dev: bool) -> tuple[str, ...]:
+    address = ("--host", host, "--port", str(port))
+    if dev:
+        return (sys.executable, "-m", "flask", "--app", "wsgi", "--debug", "run", *address)
+    return (*DESKHAND, "web", *address)
 
 
 def _announce(settings: Settings, host: str, port: int) -> str:

@@ -1,0 +1,29 @@
+"""Puts what belongs to the application but is no Python into the built package."""
+
+import shutil
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+from setuptools.errors import SetupError
+
+FOLDERS = ("templates", "static", "migrations")
+
+
+class BuildWithPages(build_py):
+    """Copies templates, static files and migrations beside ``app/__init__.py``."""
+
+    def run(self) -> None:
+        """Build; an editable install uses the folders where they are."""
+        super().run()
+        if self.editable_mode:
+            return
+        if not Path("static/vendor/icons.svg").is_file():
+            raise SetupError("static/vendor is missing; run `make setup` before building")
+        for name in FOLDERS:
+            target = Path(self.build_lib, "app", name)
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(name, target, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+setup(cmdclass={"build_py": BuildWithPages})
