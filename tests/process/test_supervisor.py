@@ -1,0 +1,170 @@
+"""The supervisor, with real processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# A part that notes each of its starts, then lives on.
+LIVES = "import os,time; open({notes!r},'a').write(f'{{os.getpid()}}\\n'); time.sleep(60)"
+
+
+class Tree:
+    """A Python process that supervises the given parts, and what it said."""
+
+    def __init__(self, folder: Path, parts: str) -> None:
+        self.output = folder / "output"
+        program = textwrap.dedent(
+            """
+            import sys
+            from app.process.supervisor import Part, Supervisor
+            def part(name, code, **how):
+                return Part(name, (sys.executable, "-c", code), **how)
+            with Supervisor() as supervisor:
+                for one in [{parts}]:
+                    supervisor.start(one)
+                supervisor.run()
+            """
+        ).format(parts=parts)
+        with self.output.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", program], cwd=ROOT, stdout=file, stderr=file
+            )
+
+    def stop(self, number: int = signal.SIGTERM) -> float:
+        """Signal the supervisor; return the seconds that it took to end."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=20)
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Callable[[str], Tree]]:
+    trees: list[Tree] = []
+
+    def start(parts: str) -> Tree:
+        trees.append(Tree(tmp_path, parts))
+        return trees[-1]
+
+    yield start
+    for one in trees:
+        if one.process.poll() is None:
+            one.process.terminate()
+            one.process.wait(timeout=20)
+
+
+def pids(notes: Path, count: int) -> list[int]:
+    """The processes that wrote their id, once there are *count* of them."""
+
+    def noted() -> list[int]:
+        return [int(line) for line in notes.read_text().split()] if notes.exists() else []
+
+    wait_until(lambda: len(noted()) >= count)
+    return noted()
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def lives(pid: int) -> bool:
+    """True while a process runs; one that ended but was not yet reaped does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_killed_part_starts_again_after_a_growing_pause(
+    tmp_path: Path, tree: Callable[[str], Tree]
+) -> None:
+    notes = tmp_path / "notes"
+    supervising = tree(f"part('clerk', {LIVES.format(notes=str(notes))!r})")
+    for count in (1, 2, 3):
+        os.kill(pids(notes, count)[-1], signal.SIGKILL)
+    assert lives(pids(notes, 4)[-1])
+    said = supervising.output.read_text()
+    pauses = re.findall(r"clerk was killed by SIGKILL; starting it again in ([\d.]+) s", said)
+    assert [float(pause) for pause in pauses] == [0.5, 1, 2]
+
+
+def test_a_part_that_ends_by_itself_starts_again(
+    tmp_path: Path, tree: Callable[[str], Tree]
+) -> None:
+    notes = tmp_path / "notes"
+    ends = f"open({str(notes)!r}, 'a').write('1\\n'); raise SystemExit(3)"
+    supervising = tree(f"part('clerk', {ends!r})")
+    pids(notes, 2)
+    assert "clerk ended with exit status 3" in supervising.output.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_all_parts_and_ends_well(
+    tmp_path: Path, tree: Callable[[str], Tree], number: signal.Signals
+) -> None:
+    notes = tmp_path / "notes"
+    code = LIVES.format(notes=str(notes))
+    supervising = tree(f"part('one', {code!r}), part('two', {code!r})")
+    started = pids(notes, 2)
+    assert supervising.stop(number) < 2
+    assert supervising.process.returncode == 0
+    assert not any(map(lives, started))
+
+
+def test_a_part_that_will_not_stop_is_killed_with_its_children_within_ten_seconds(
+    tmp_path: Path, tree: Callable[[str], Tree]
+) -> None:
+    notes = tmp_path / "notes"
+    stubborn = (
+        "import os,signal,time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "os.fork()\n" + LIVES.format(notes=str(notes)).replace("; ", "\n").replace(",time", "")
+    )
+    supervising = tree(f"part('mule', {stubborn!r})")
+    started = pids(notes, 2)
+    assert 5 < supervising.stop() < 10
+    assert "mule did not stop in time" in supervising.output.read_text()
+    wait_until(lambda: not any(map(lives, started)))
+
+
+def test_what_others_rely_on_stops_last(tmp_path: Path, tree: Callable[[str], Tree]) -> None:
+    notes = tmp_path / "notes"
+    says_goodbye = (
+        "import signal,sys,time\n"
+        "def end(*_):\n"
+        "    time.sleep({pause}); open({notes!r},'a').write('{number}\\n'); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "open({notes!r},'a').write('0\\n')\n"
+        "time.sleep(60)"
+    )
+    base = says_goodbye.format(notes=str(notes), number=2, pause=0)
+    slow = says_goodbye.format(notes=str(notes), number=1, pause=0.5)
+    supervising = tree(f"part('base', {base!r}, stop_round=1), part('slow', {slow!r})")
+    pids(notes, 2)
+    supervising.stop()
+    assert pids(notes, 4) == [0, 0, 1, 2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prctl(2) of Linux")
+def test_no_part_outlives_a_killed_supervisor(tmp_path: Path, tree: Callable[[str], Tree]) -> None:
+    notes = tmp_path / "notes"
+    supervising = tree(f"part('clerk', {LIVES.format(notes=str(notes))!r})")
+    started = pids(notes, 1)
+    supervising.stop(signal.SIGKILL)
+    wait_until(lambda: not lives(started[0]), seconds=5)
