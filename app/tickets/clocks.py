@@ -16,8 +16,10 @@ from app.core.settings_store import setting
 from app.sla import queries
 from app.sla.business_time import business_time_between
 from app.sla.targets import Choice, Facts, Target, Terms, choose, due_times
-from app.tickets.models import Category, SlaClock, Ticket
-from app.tickets.words import ClockState, Source, Status
+from app.tickets import catalog, decisions
+from app.tickets.models import SlaClock, Ticket
+from app.tickets.timeline import System, record
+from app.tickets.words import ClockState, EventKind, Source, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,7 @@ def answered(ticket: Ticket, *, now: datetime) -> list[SlaClock]:
         ticket.first_response_at = now
     waiting = (Target.FIRST_RESPONSE, Target.NEXT_RESPONSE)
     ended = [clock for clock in ticket.clocks if is_on(clock) and clock.target in waiting]
-    for clock in ended:
-        _end(clock, now)
-    _follow(ticket)
+    _end_all(ticket, ended, now)
     return ended
 
 
@@ -188,9 +188,7 @@ def resume(ticket: Ticket, *, now: datetime) -> None:
 def stop(ticket: Ticket, *, now: datetime) -> list[SlaClock]:
     """Resolved or closed: every clock ends, met if in time. Returns what ended."""
     ended = [clock for clock in ticket.clocks if is_on(clock)]
-    for clock in ended:
-        _end(clock, now)
-    _follow(ticket)
+    _end_all(ticket, ended, now)
     return ended
 
 
@@ -228,26 +226,35 @@ def restore(ticket: Ticket, *, deleted_at: datetime, now: datetime) -> None:
     _follow(ticket)
 
 
-def choose_again(ticket: Ticket, *, now: datetime) -> tuple[str, list[dict[str, Any]]] | None:
+def choose_again(ticket: Ticket, *, now: datetime) -> bool:
     """After a change of priority, category, tier or group: the policy that fits now.
 
     Another policy counts from the ticket's creation and keeps what was met, told and paused; the
     same one stays as it was when the ticket came under it. Escalations don't call this.
 
     Returns:
-        Summary and details for the decision record; None where the policy stays.
+        True where another policy counts now; history and Why tell it.
     """
     choice = _choose(facts_of(ticket), ticket.created_at)
     policy_id = choice.terms.policy_id if choice.terms else None
     if policy_id == ticket.sla_policy_id:
-        return None
+        return False
     ticket.sla_policy_id = policy_id
     if choice.terms is None:
         void(ticket, now=now)
-        return explain(choice)
-    terms_id = queries.terms_id(choice.terms)
+    else:
+        _come_under(ticket, choice, choice.terms, now)
+    summary, details = explain(choice)
+    decisions.add(ticket.id, "sla", summary, details, now=now)
+    record(ticket, EventKind.SLA_STARTED, by=System(), now=now, new=summary)
+    return True
+
+
+def _come_under(ticket: Ticket, choice: Choice, terms: Terms, now: datetime) -> None:
+    """Put the clocks of *ticket* under the chosen *terms*; start those that it never had."""
+    terms_id = queries.terms_id(terms)
     for clock in ticket.clocks:
-        _change_terms(ticket, clock, choice.terms, terms_id, now)
+        _change_terms(ticket, clock, terms, terms_id, now)
     known = {clock.target for clock in ticket.clocks}
     rows = new_clocks(choice, terms_id=terms_id, source=ticket.source, start=ticket.created_at)
     for row in rows:
@@ -256,13 +263,11 @@ def choose_again(ticket: Ticket, *, now: datetime) -> tuple[str, list[dict[str, 
     if ticket.status is Status.PENDING:
         pause(ticket, now=now)
     _follow(ticket)
-    return explain(choice)
 
 
 def facts_of(ticket: Ticket) -> Facts:
     """What *ticket*'s policy is chosen by; flushes, so that changed relations count."""
     db.session.flush()
-    category = db.session.get(Category, ticket.category_id)
     group = db.session.get(Group, ticket.group_id) if ticket.group_id else None
     return Facts(
         priority=ticket.priority,
@@ -270,7 +275,7 @@ def facts_of(ticket: Ticket) -> Facts:
         tier=ticket.requester.effective_tier,
         group_id=ticket.group_id,
         source=ticket.source,
-        category_name=category.name if category else "",
+        category_name=catalog.categories()[ticket.category_id].name,
         group_name=group.name if group else "",
     )
 
@@ -327,6 +332,15 @@ def _end(clock: SlaClock, now: datetime) -> None:
         clock.state = ClockState.MET
         clock.due_at = None
     clock.warn_at = None
+
+
+def _end_all(ticket: Ticket, ended: list[SlaClock], now: datetime) -> None:
+    for clock in ended:
+        _end(clock, now)
+        if clock.state is ClockState.MET:
+            told = f"{clock.target.label} in time"
+            record(ticket, EventKind.SLA_MET, by=System(), now=now, new=told)
+    _follow(ticket)
 
 
 def _void(clock: SlaClock, now: datetime) -> None:
