@@ -16,10 +16,9 @@ from app.core.settings_store import setting
 from app.sla import queries
 from app.sla.business_time import business_time_between
 from app.sla.targets import Choice, Facts, Target, Terms, choose, due_times
-from app.tickets import catalog, decisions
+from app.tickets import catalog
 from app.tickets.models import SlaClock, Ticket
-from app.tickets.timeline import System, record
-from app.tickets.words import ClockState, EventKind, Source, Status
+from app.tickets.words import ClockState, Source, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,28 +225,25 @@ def restore(ticket: Ticket, *, deleted_at: datetime, now: datetime) -> None:
     _follow(ticket)
 
 
-def choose_again(ticket: Ticket, *, now: datetime) -> bool:
+def choose_again(ticket: Ticket, *, now: datetime) -> tuple[str, list[dict[str, Any]]] | None:
     """After a change of priority, category, tier or group: the policy that fits now.
 
     Another policy counts from the ticket's creation and keeps what was met, told and paused; the
     same one stays as it was when the ticket came under it. Escalations don't call this.
 
     Returns:
-        True where another policy counts now; history and Why tell it.
+        Summary and details for the decision record; None where the policy stays.
     """
     choice = _choose(facts_of(ticket), ticket.created_at)
     policy_id = choice.terms.policy_id if choice.terms else None
     if policy_id == ticket.sla_policy_id:
-        return False
+        return None
     ticket.sla_policy_id = policy_id
     if choice.terms is None:
         void(ticket, now=now)
     else:
         _come_under(ticket, choice, choice.terms, now)
-    summary, details = explain(choice)
-    decisions.add(ticket.id, "sla", summary, details, now=now)
-    record(ticket, EventKind.SLA_STARTED, by=System(), now=now, new=summary)
-    return True
+    return explain(choice)
 
 
 def _come_under(ticket: Ticket, choice: Choice, terms: Terms, now: datetime) -> None:
@@ -337,9 +333,6 @@ def _end(clock: SlaClock, now: datetime) -> None:
 def _end_all(ticket: Ticket, ended: list[SlaClock], now: datetime) -> None:
     for clock in ended:
         _end(clock, now)
-        if clock.state is ClockState.MET:
-            told = f"{clock.target.label} in time"
-            record(ticket, EventKind.SLA_MET, by=System(), now=now, new=told)
     _follow(ticket)
 
 

@@ -14,8 +14,8 @@ from app.core.db import db
 from app.sla.models import Calendar, CalendarInterval, SlaPolicy
 from app.sla.targets import Target
 from app.tickets import clocks
-from app.tickets.models import DecisionRecord, SlaClock, Ticket, TicketEvent
-from app.tickets.words import ClockState, EventKind, Priority, Source, Status
+from app.tickets.models import SlaClock, Ticket
+from app.tickets.words import ClockState, Priority, Source, Status
 from tests.factories import category, make_group, make_person, make_ticket
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -482,7 +482,7 @@ def test_change_of_tier_category_or_group_chooses_again(policies) -> None:
         low.priorities, low.tiers, low.categories, low.groups = [], [], [], []
         setattr(low, condition, value)
         db.session.commit()
-        assert not clocks.choose_again(ticket, now=at(1)), changed
+        assert clocks.choose_again(ticket, now=at(1)) is None, changed
         customer.tier = Tier.PREMIUM
         ticket.category = category("billing")
         ticket.group = group
@@ -499,7 +499,7 @@ def test_same_policy_leaves_everything_as_it_is() -> None:
     ticket = open_ticket()
     play(ticket, (4, "pending"))
 
-    assert not clocks.choose_again(ticket, now=at(5))
+    assert clocks.choose_again(ticket, now=at(5)) is None
     assert of(ticket, RESOLUTION).state is ClockState.PAUSED
 
 
@@ -535,20 +535,20 @@ def test_clocks_of_a_new_ticket_cost_no_statement(statements: list[str]) -> None
     assert statements == []
 
 
-def test_history_tells_what_was_met_and_why_tells_another_policy() -> None:
+def test_other_policy_is_told_with_its_times() -> None:
+    ticket = open_ticket()
+    ticket.priority = Priority.CRITICAL
+
+    decision = clocks.choose_again(ticket, now=at(1))
+
+    assert decision is not None
+    assert decision[0] == "SLA policy critical, counted in 24 x 7."
+    assert decision[1][-1] == {"text": "Resolution within 4 h", "at": at(4).isoformat()}
+
+
+def test_what_ended_is_handed_back() -> None:
     ticket = open_ticket()
 
-    play(ticket, (0.5, "reply"), (1, "critical"), (11, "resolved"))
-
-    events = db.session.scalars(
-        sa.select(TicketEvent).where(TicketEvent.ticket_id == ticket.id).order_by(TicketEvent.id)
-    )
-    assert [(event.kind, event.to_value) for event in events] == [
-        (EventKind.SLA_MET, "First response in time"),
-        (EventKind.SLA_STARTED, "SLA policy critical, counted in 24 x 7."),
-    ]
-    why = db.session.scalars(
-        sa.select(DecisionRecord).where(DecisionRecord.ticket_id == ticket.id)
-    ).one()
-    assert (why.kind, why.summary) == ("sla", "SLA policy critical, counted in 24 x 7.")
-    assert why.details[-1] == {"text": "Resolution within 4 h", "at": at(4).isoformat()}
+    assert clocks.answered(ticket, now=at(0.5)) == [of(ticket, FIRST)]
+    assert clocks.answered(ticket, now=at(0.6)) == []
+    assert clocks.stop(ticket, now=at(1)) == [of(ticket, RESOLUTION)]
