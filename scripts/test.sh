@@ -11,4 +11,5 @@ step "Migrations: from empty to the models, on SQLite and PostgreSQL"
 step "Tests on SQLite"
 .venv/bin/pytest -q -n 2 "$@"
 step "Tests on PostgreSQL"
-TEST_DATABASE_URL=postgresql .venv/bin/pytest -q -n 2 -m "not browser" "$@"
+TEST_DATABASE_URL=postgresql .venv/bin/pytest -q -n 2 \
+    --ignore=tests/process --ignore=tests/browser "$@"

@@ -1,0 +1,261 @@
+"""``deskhand run`` and its parts, as a person starts them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq import Queue
+
+from tests import servers
+from tests.process.test_supervisor import ROOT, lives, wait_until
+
+DESKHAND = [sys.executable, "-m", "app"]
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    """Nothing of the caller's settings; a data folder of our own."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("DESKHAND_")}
+    own = {"DESKHAND_DATA_DIR": str(folder), "PYTHONPATH": str(ROOT), **settings}
+    return {**kept, **own}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def children(pid: int) -> dict[str, int]:
+    """The living parts below a supervisor: their commands and process ids."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if int(parent) == pid and len(words) > 3:  # the dead have no command line
+                name = "redis" if b"-server" in words[0] else words[3].decode()
+                found[name] = int(entry.name)
+    return found
+
+
+class Desk:
+    """A running ``deskhand run`` on an empty data folder."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.port = free_port()
+        self.folder = folder / "data"
+        self.output = folder / "output"
+        with self.output.open("wb") as file:
+            self.process = subprocess.Popen(
+                [*DESKHAND, "run", "--port", str(self.port)],
+                env=environment(self.folder, **settings),
+                cwd=folder,
+                stdout=file,
+                stderr=file,
+            )
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def wait_until_ready(self) -> None:
+        wait_until(lambda: "ready at" in self.said() or self.process.poll() is not None, 60)
+        assert self.process.poll() is None, self.said()
+
+    def get(self, path: str) -> bytes:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            body: bytes = answer.read()
+        return body
+
+    def stop(self, number: int = signal.SIGTERM) -> float:
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=20)
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    running = Desk(tmp_path)
+    yield running
+    if running.process.poll() is None:
+        running.stop()
+
+
+@pytest.mark.slow
+def test_one_command_runs_everything_and_stops_it(desk: Desk) -> None:
+    desk.wait_until_ready()
+    said = desk.said()
+    assert f"ready at http://127.0.0.1:{desk.port}" in said
+    assert re.search(rf"first admin: http://127\.0\.0\.1:{desk.port}/\S+", said)
+    wait_until(lambda: b'"workers":1' in desk.get("/readyz"))
+    parts = children(desk.process.pid)
+    assert set(parts) == {"redis", "web", "worker", "scheduler"}
+    web_workers = list(children(parts["web"]).values())
+    assert desk.stop(signal.SIGINT) < 10
+    assert desk.process.returncode == 0
+    assert not any(map(lives, [*parts.values(), *web_workers]))
+    assert not (desk.folder / "redis.sock").exists()
+    assert "Traceback" not in desk.said()
+
+
+@pytest.mark.slow
+def test_every_part_comes_back_after_a_kill(desk: Desk) -> None:
+    desk.wait_until_ready()
+    wait_until(lambda: b'"workers":1' in desk.get("/readyz"))
+    before = children(desk.process.pid)
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: set(children(desk.process.pid)) == set(before), 30)
+    assert not set(children(desk.process.pid).values()) & set(before.values())
+
+    def answers() -> bool:
+        try:
+            return b'"redis":"ok"' in desk.get("/readyz")
+        except OSError:
+            return False
+
+    wait_until(answers, 30)
+
+
+@pytest.mark.slow
+def test_a_killed_web_process_is_replaced_while_the_other_serves(desk: Desk) -> None:
+    desk.wait_until_ready()
+    web = children(desk.process.pid)["web"]
+    before = web_processes(web)
+    assert len(before) == 2
+    os.kill(min(before), signal.SIGKILL)
+    wait_until(lambda: len(web_processes(web)) == 2 and web_processes(web) != before)
+    assert b"ok" in desk.get("/healthz")
+
+
+def web_processes(server: int) -> set[int]:
+    """Process ids of the server's workers."""
+    text = Path(f"/proc/{server}/task/{server}/children").read_text()
+    return {int(pid) for pid in text.split() if lives(int(pid))}
+
+
+@pytest.mark.slow
+def test_nothing_outlives_a_killed_supervisor(desk: Desk) -> None:
+    desk.wait_until_ready()
+    parts = children(desk.process.pid)
+    everyone = [*parts.values(), *web_processes(parts["web"])]
+    assert len(everyone) == 6
+    desk.stop(signal.SIGKILL)
+    wait_until(lambda: not any(map(lives, everyone)), 15)
+
+
+@pytest.mark.slow
+def test_a_second_supervisor_on_the_same_folder_is_refused(desk: Desk) -> None:
+    desk.wait_until_ready()
+    done = deskhand("run", "--port", str(free_port()), folder=desk.folder)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"Error: Deskhand is already running on {desk.folder}\n",
+    )
+
+
+def deskhand(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*DESKHAND, *arguments],
+        env=environment(folder, **settings),
+        cwd=folder if folder.is_dir() else ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("command", ["run", "web"])
+def test_a_taken_port_is_said_in_one_line(tmp_path: Path, command: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = deskhand(command, "--port", str(port), folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"Error: cannot listen on 127.0.0.1, port {port}: Address already in use\n"
+    )
+
+
+@pytest.mark.parametrize("command", [("run",), ("worker",), ("scheduler",), ("db", "upgrade")])
+def test_a_wrong_setting_stops_every_command_with_one_line(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    done = deskhand(*command, folder=tmp_path, DESKHAND_REDIS_URL="amqp://localhost")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: DESKHAND_REDIS_URL: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["worker", "scheduler"])
+def test_a_part_without_redis_says_so_in_one_line(tmp_path: Path, command: str) -> None:
+    done = deskhand(command, folder=tmp_path, DESKHAND_REDIS_URL=f"unix://{tmp_path}/none.sock")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Error: Redis does not answer: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_worker_finishes_the_job_in_work_before_it_stops(tmp_path: Path) -> None:
+    url = servers.redis_url()
+    queue = Queue("deskhand", connection=Redis.from_url(url))
+    queue.empty()
+    job = queue.enqueue(time.sleep, 1.5, result_ttl=60)
+    waiting = queue.enqueue(time.sleep, 1.5)
+    process = subprocess.Popen(
+        [*DESKHAND, "worker"], env=environment(tmp_path, DESKHAND_REDIS_URL=url), cwd=ROOT
+    )
+    try:
+        wait_until(lambda: job.get_status() == "started")
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+    finally:
+        process.kill()
+    assert job.get_status() == "finished"
+    assert queue.job_ids == [waiting.id]
+    queue.empty()
+
+
+def test_the_scheduler_rings_for_every_job_at_once(tmp_path: Path) -> None:
+    from worker.schedule import SECONDS_BETWEEN
+
+    url = servers.redis_url()
+    queue = Queue("deskhand", connection=Redis.from_url(url))
+    queue.empty()
+    process = subprocess.Popen(
+        [*DESKHAND, "scheduler"], env=environment(tmp_path, DESKHAND_REDIS_URL=url), cwd=ROOT
+    )
+    try:
+        wait_until(lambda: len(queue) == len(SECONDS_BETWEEN))
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+    finally:
+        process.kill()
+    names = [job.func_name for job in queue.jobs]
+    assert sorted(names) == sorted(f"worker.jobs.{name}" for name in SECONDS_BETWEEN)
+    queue.empty()
+
+
+def test_the_schedule_names_jobs_of_the_queue() -> None:
+    from app.core import jobs
+    from worker import schedule
+
+    assert set(schedule.SECONDS_BETWEEN) == {job.value for job in jobs.Job}
+    assert schedule.QUEUE == jobs.QUEUE
