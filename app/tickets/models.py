@@ -459,6 +459,7 @@ class TicketMessageId(Base):
     ticket_id: Mapped[int] = mapped_column(
         sa.ForeignKey("ticket.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+    created_at: Mapped[datetime]
 
 
 class HeldEmail(Base):

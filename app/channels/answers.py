@@ -1,0 +1,111 @@
+"""A customer's reply, whatever way it came: joined to its ticket, or a follow-up of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from app.accounts.models import Person
+from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.core.db import db
+from app.core.settings_store import setting
+from app.tickets import conversation
+from app.tickets.attachments import StoredFile
+from app.tickets.models import Comment, Ticket
+from app.tickets.timeline import record
+from app.tickets.words import EventKind, Source, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the customer said; ``body_html``, ``quoted`` and ids come with mails."""
+
+    body: str
+    source: Source
+    files: Sequence[StoredFile] = ()
+    body_html: str | None = None
+    quoted: str = ""
+    inbound_email_id: int | None = None
+    message_ids: Sequence[str] = ()
+    is_automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Where the reply went: a comment, or (``comment`` None) a new ticket that follows up."""
+
+    ticket_id: int
+    number: str
+    comment: Comment | None
+
+
+def receive(ticket: Ticket, reply: Reply, *, by: Person, now: datetime) -> Received:
+    """Join *reply* to *ticket* (whose row is locked), or open its follow-up.
+
+    A ticket that was closed too long ago, cancelled or deleted is not opened again.
+    """
+    if not is_over(ticket, now=now):
+        comment = conversation.customer_comment(
+            ticket,
+            reply.body,
+            by=by,
+            now=now,
+            files=reply.files,
+            source=reply.source,
+            body_html=reply.body_html,
+            quoted=reply.quoted,
+            inbound_email_id=reply.inbound_email_id,
+            is_automatic=reply.is_automatic,
+        )
+        return Received(ticket.id, ticket.number, comment)
+    opened = take_in(
+        NewTicket(
+            subject=ticket.subject,
+            description=reply.body,
+            description_html=reply.body_html,
+            description_quoted=reply.quoted,
+            requester=RequesterInput(person_id=by.id),
+            source=reply.source,
+            category_id=ticket.category_id,
+            subcategory_id=ticket.subcategory_id,
+            mailbox_id=ticket.mailbox_id,
+            files=reply.files,
+            follow_up_of_id=ticket.id,
+            inbound_message_ids=reply.message_ids,
+            automatic_reason="a reply by machine" if reply.is_automatic else "",
+            decisions=[
+                ("threading", f"{ticket.number} is over, so its reply became a follow-up.", [])
+            ],
+        ),
+        now=now,
+    )
+    if ticket.deleted_at is None:
+        record(
+            ticket,
+            EventKind.FOLLOW_UP,
+            by=by,
+            now=now,
+            new=f"A late reply became {opened.number}",
+            details={"number": opened.number},
+        )
+    return Received(opened.id, opened.number, None)
+
+
+def is_over(ticket: Ticket, *, now: datetime) -> bool:
+    """True where a customer's reply opens a follow-up in place of the ticket."""
+    if ticket.deleted_at is not None or ticket.status is Status.CANCELLED:
+        return True
+    if ticket.status is not Status.CLOSED or ticket.closed_at is None:
+        return False
+    return ticket.closed_at < now - timedelta(days=int(setting("days_to_reopen")))
+
+
+def follow_ups(ticket: Ticket) -> list[str]:
+    """Numbers of the tickets that follow up *ticket*."""
+    found = sa.select(Ticket.number).where(
+        Ticket.follow_up_of_id == ticket.id, Ticket.deleted_at.is_(None)
+    )
+    return list(db.session.scalars(found))

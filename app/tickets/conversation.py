@@ -1,0 +1,178 @@
+"""What is said on a ticket: agents' replies and notes, customers' comments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.accounts.models import Person
+from app.core.db import db
+from app.core.errors import Conflict, Invalid
+from app.tickets import attachments, clocks, holding, lifecycle, notifications
+from app.tickets.attachments import StoredFile
+from app.tickets.models import Attachment, Comment, Ticket
+from app.tickets.timeline import record
+from app.tickets.words import AuthorKind, EventKind, Source, Status, Visibility
+
+LONGEST = 50_000
+
+
+def reply(
+    ticket: Ticket,
+    body: str,
+    *,
+    by: Person,
+    now: datetime,
+    visibility: Visibility = Visibility.PUBLIC,
+    then: str = "keep",
+    files: Sequence[StoredFile] = (),
+    source: Source = Source.WEB,
+) -> Comment:
+    """An agent's public reply, or internal note.
+
+    A public reply takes an unassigned ticket, starts a new or open one (unless *then* says
+    otherwise), answers the customer's clocks and is mailed to requester and participants.
+
+    Args:
+        then: ``keep``, ``pending`` (Send and wait) or ``resolved`` (Send and resolve).
+    Raises:
+        Conflict: a closed or cancelled ticket is reopened first.
+        Invalid: empty or too long.
+    """
+    is_public = visibility is Visibility.PUBLIC
+    if is_public and ticket.status in (Status.CLOSED, Status.CANCELLED):
+        raise Conflict(
+            f"This ticket is {ticket.status.label.lower()}. Reopen it first, then reply; "
+            "an internal note is possible at any time."
+        )
+    if is_public and ticket.assignee_id is None:
+        holding.give(ticket, by, by=by, now=now)
+    comment = _add(
+        ticket,
+        body,
+        by=by,
+        kind=AuthorKind.AGENT,
+        visibility=visibility,
+        now=now,
+        files=files,
+        source=source,
+    )
+    record(ticket, EventKind.COMMENT if is_public else EventKind.NOTE, by=by, now=now)
+    if is_public:
+        lifecycle.tell_ended(ticket, clocks.answered(ticket, now=now), now=now)
+        names = [file.filename for file in files]
+        notifications.agent_replied(ticket, comment, files=names, now=now)
+        _move_on(ticket, then, by=by, now=now)
+    return comment
+
+
+def _move_on(ticket: Ticket, then: str, *, by: Person, now: datetime) -> None:
+    """The status after a public reply."""
+    if then == "keep":
+        if ticket.status in (Status.NEW, Status.OPEN):
+            lifecycle.change_status(ticket, Status.IN_PROGRESS, by=by, now=now)
+        return
+    try:
+        wanted = {"pending": Status.PENDING, "resolved": Status.RESOLVED}[then]
+    except KeyError:
+        raise Invalid("Choose how to go on.", {"then": "keep, pending or resolved"}) from None
+    if ticket.status is not wanted:
+        lifecycle.change_status(ticket, wanted, by=by, now=now)
+
+
+def customer_comment(
+    ticket: Ticket,
+    body: str,
+    *,
+    by: Person,
+    now: datetime,
+    files: Sequence[StoredFile] = (),
+    source: Source = Source.WEB,
+    body_html: str | None = None,
+    quoted: str = "",
+    inbound_email_id: int | None = None,
+    is_automatic: bool = False,
+) -> Comment:
+    """A comment by requester or participant. A waiting, resolved or closed ticket opens.
+
+    An automatic one (out of office) is kept folded, changes no status and starts no clock. What is
+    too late for a closed ticket is `channels.answers`' to know.
+    """
+    comment = _add(
+        ticket,
+        body,
+        by=by,
+        kind=AuthorKind.REQUESTER,
+        visibility=Visibility.PUBLIC,
+        now=now,
+        files=files,
+        source=source,
+        body_html=body_html,
+        quoted=quoted,
+        inbound_email_id=inbound_email_id,
+        is_automatic=is_automatic,
+    )
+    details = {"automatic": True} if is_automatic else None
+    record(ticket, EventKind.COMMENT, by=by, now=now, details=details)
+    if is_automatic:
+        return comment
+    if ticket.status in (Status.PENDING, Status.RESOLVED, Status.CLOSED):
+        lifecycle.change_status(ticket, Status.OPEN, by=by, now=now)
+    clocks.customer_wrote(ticket, now=now)
+    notifications.customer_replied(ticket, comment, now=now)
+    return comment
+
+
+def _add(
+    ticket: Ticket,
+    body: str,
+    *,
+    by: Person,
+    kind: AuthorKind,
+    visibility: Visibility,
+    now: datetime,
+    files: Sequence[StoredFile],
+    source: Source,
+    body_html: str | None = None,
+    quoted: str = "",
+    inbound_email_id: int | None = None,
+    is_automatic: bool = False,
+) -> Comment:
+    body = body.strip()
+    if not body and not files and not body_html and not quoted:
+        raise Invalid("Write something first.", {"body": "Write something first."})
+    if len(body) > LONGEST and source is not Source.EMAIL:
+        message = f"At most {LONGEST:,} characters; put the rest into a file."
+        raise Invalid(message, {"body": message})
+    comment = Comment(
+        ticket_id=ticket.id,
+        author=by,
+        author_kind=kind,
+        visibility=visibility,
+        body=body,
+        body_html=body_html,
+        quoted=quoted,
+        inbound_email_id=inbound_email_id,
+        is_automatic=is_automatic,
+        source=source,
+        created_at=now,
+    )
+    db.session.add(comment)
+    db.session.flush()
+    rows = attachments.rows(
+        files, ticket_id=ticket.id, comment_id=comment.id, uploader_id=by.id, now=now
+    )
+    if rows:
+        db.session.execute(sa.insert(Attachment), rows)
+    if not is_automatic:
+        ticket.preview = preview_line(by.display_name, body)
+    return comment
+
+
+def preview_line(name: str, text: str) -> str:
+    """ "Johanna: The panel shows E-41" for the queue, at most 200 characters."""
+    first = name.split(" ")[0][:40]
+    line = " ".join(text[:400].split())
+    return f"{first}: {line}"[:200]

@@ -1,0 +1,194 @@
+"""The history of a ticket: writing its lines, and telling them in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.accounts.models import Person
+from app.core.db import db
+from app.core.errors import Conflict
+from app.tickets.models import Ticket, TicketEvent
+from app.tickets.words import AssignmentMethod, EventKind
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The desk itself, or a rule, as the one who acts (``id``: a person's, in plain inserts)."""
+
+    name: str = "Deskhand"
+    id: int | None = None
+
+
+By = Person | System
+
+
+class StaleChange(Conflict):
+    """Somebody else has changed the same field since the form was made."""
+
+    def __init__(self, event: TicketEvent, chosen: str) -> None:
+        field = FIELD_NAMES.get(event.field, event.field)
+        who = event.actor_name or "Deskhand"
+        now = event.to_value or "nothing"
+        super().__init__(
+            f"{who} changed the {field} meanwhile. "
+            f"It is {now} now, you chose {chosen or 'nothing'}."
+        )
+        self.field, self.current, self.chosen = event.field, now, chosen
+
+
+FIELD_NAMES = {"assignee": "assignee", "custom_field": "field", "due_at": "due time"}
+
+
+def record(
+    ticket: Ticket,
+    kind: EventKind,
+    *,
+    by: By,
+    now: datetime,
+    field: str = "",
+    old: str | None = None,
+    new: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> TicketEvent:
+    """Add a line; the ticket's version grows and it counts as changed *now*.
+
+    Args:
+        field: the changed field's name, by which stale forms are told.
+        old: value before, new: value after, both in words.
+    """
+    ticket.version += 1
+    ticket.updated_at = now
+    event = TicketEvent(
+        **row(
+            ticket.id,
+            kind,
+            by=by,
+            now=now,
+            field=field,
+            old=old,
+            new=new,
+            version=ticket.version,
+            details=details,
+        )
+    )
+    db.session.add(event)
+    return event
+
+
+def row(
+    ticket_id: int,
+    kind: EventKind,
+    *,
+    by: By,
+    now: datetime,
+    version: int,
+    field: str = "",
+    old: str | None = None,
+    new: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Columns of a `TicketEvent`, for plain inserts."""
+    return {
+        "ticket_id": ticket_id,
+        "kind": kind,
+        "actor_id": by.id,
+        "actor_name": by.name,
+        "field": field,
+        "from_value": old,
+        "to_value": new,
+        "details": details or {},
+        "version": version,
+        "created_at": now,
+    }
+
+
+def refuse_stale(ticket: Ticket, field: str, *, version: int | None, chosen: str) -> None:
+    """Let a form of an older *version* through unless *field* itself has changed since.
+
+    Raises:
+        StaleChange: with both values in words.
+    """
+    if version is None or version >= ticket.version:
+        return
+    later = (
+        sa.select(TicketEvent)
+        .where(
+            TicketEvent.ticket_id == ticket.id,
+            TicketEvent.version > version,
+            TicketEvent.field == field,
+        )
+        .order_by(TicketEvent.id.desc())
+        .limit(1)
+    )
+    event = db.session.scalar(later)
+    if event is not None and (event.to_value or "") != chosen:
+        raise StaleChange(event, chosen)
+
+
+METHODS = {
+    AssignmentMethod.SPECIFIC_AGENT: "by rule",
+    AssignmentMethod.GROUP: "from the group",
+    AssignmentMethod.SKILL_BASED: "by skill",
+    AssignmentMethod.LEAST_BUSY: "as the least busy",
+    AssignmentMethod.ROUND_ROBIN: "by turn",
+}
+
+
+def describe(event: TicketEvent) -> str:
+    """One line of history in words, without the time."""
+    who = event.actor_name or "Deskhand"
+    old, new = event.from_value, event.to_value
+    match event.kind:
+        case EventKind.CREATED:
+            return f"{who} opened the ticket {event.details.get('how', '')}".rstrip()
+        case EventKind.ASSIGNED:
+            return _assigned(event, who)
+        case EventKind.GROUP:
+            return f"{who} moved it to {new}" if new else f"{who} took it out of {old}"
+        case EventKind.TAGS:
+            return f"{who} changed the tags from {old or 'none'} to {new or 'none'}"
+        case EventKind.SUBJECT:
+            return f"{who} changed the subject from “{old}” to “{new}”"
+        case EventKind.CUSTOM_FIELD:
+            return f"{who} set {event.details.get('label', 'a field')} to {new or 'nothing'}"
+        case EventKind.COMMENT:
+            return f"{who} replied"
+        case EventKind.NOTE:
+            return f"{who} added an internal note"
+        case EventKind.STATUS | EventKind.PRIORITY | EventKind.CATEGORY | EventKind.DUE:
+            name = {EventKind.DUE: "due time"}.get(event.kind, event.kind.value)
+            return f"{who} changed the {name} from {old or 'none'} to {new or 'none'}"
+        case _:
+            return new or _PLAIN[event.kind].format(who=who)
+
+
+def _assigned(event: TicketEvent, who: str) -> str:
+    if event.to_value is None:
+        return f"{who} took it from {event.from_value}"
+    method = event.details.get("method", AssignmentMethod.MANUAL)
+    if method == AssignmentMethod.MANUAL:
+        return (
+            f"{who} took it" if event.to_value == who else f"{who} assigned it to {event.to_value}"
+        )
+    return f"Assigned to {event.to_value} {METHODS[AssignmentMethod(method)]}"
+
+
+_PLAIN = {
+    EventKind.AUTO_RESPONSE: "An automatic answer was sent",
+    EventKind.MAIL_HELD: "A mail from someone new is held",
+    EventKind.MAIL_DECIDED: "{who} decided about a held mail",
+    EventKind.PARTICIPANT: "{who} added somebody to the conversation",
+    EventKind.FOLLOW_UP: "A follow-up was opened",
+    EventKind.SLA_STARTED: "A clock was started",
+    EventKind.SLA_MET: "A target was met",
+    EventKind.SLA_WARNED: "A target is near",
+    EventKind.SLA_BREACHED: "A target was missed",
+    EventKind.ESCALATED: "Escalated",
+    EventKind.UNASSIGNABLE: "Nobody could take it",
+    EventKind.DELETED: "{who} deleted the ticket",
+    EventKind.RESTORED: "{who} restored the ticket",
+}
