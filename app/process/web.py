@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 # Two processes with one Python thread each: more threads only wait for each other and lengthen
 # the tail of writes (measured on two cores).
 WORKERS = 2
+# Open connections a process holds, idle ones included: a lower number would let the browsers' kept
+# connections lock newcomers out.
+CONNECTIONS = 1024
 STOP_SECONDS = 5  # how long a request in work may take to end when the server stops
 
 _loaded: Flask | None = None
@@ -43,12 +46,12 @@ def serve(*, host: str, port: int, workers: int = WORKERS) -> None:
         workers=workers,
         blocking_threads=1,
         backlog=1024,
+        backpressure=CONNECTIONS,
         websockets=False,
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         respawn_interval=0.5,
         workers_kill_timeout=STOP_SECONDS,
-        process_name=None,
     )
     server.serve(target_loader=application, wrap_loader=False)
 
