@@ -19,7 +19,7 @@ SECONDS_BETWEEN = {
     "send_outbox": 60,
     "hand_out": 60,
     "sweep_sla": 60,
-    "housekeeping": 300,
+    "housekeeping": 60,
 }
 
 

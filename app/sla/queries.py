@@ -9,7 +9,7 @@ from datetime import date
 
 import sqlalchemy as sa
 
-from app.core.cache import reference
+from app.core.cache import forget_stamp, reference
 from app.core.db import db
 from app.sla.business_time import ALWAYS_OPEN, CalendarError, WorkingHours
 from app.sla.models import Calendar, CalendarInterval, Holiday, SlaEscalation, SlaPolicy, SlaTerms
@@ -23,7 +23,11 @@ def active_policies() -> tuple[Policy, ...]:
 
 def terms(terms_id: int) -> Terms:
     """The terms that a clock refers to. KeyError for an unknown id."""
-    return reference("sla_terms", _load_terms)[terms_id]
+    known = reference("sla_terms", _load_terms)
+    if terms_id not in known:  # written since this request or job began
+        forget_stamp()
+        known = reference("sla_terms", _load_terms)
+    return known[terms_id]
 
 
 def terms_id(wanted: Terms) -> int:

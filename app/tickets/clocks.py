@@ -135,7 +135,7 @@ def customer_wrote(ticket: Ticket, *, now: datetime) -> SlaClock | None:
     )
     _compute(clock, now)
     ticket.clocks.append(clock)
-    _follow(ticket)
+    follow(ticket)
     return clock
 
 
@@ -169,7 +169,7 @@ def pause(ticket: Ticket, *, now: datetime) -> None:
         clock.paused_at = now  # no policy at the moment; the next one wants to know
     elif is_on(clock):
         _stand_still(clock, now)
-        _follow(ticket)
+        follow(ticket)
 
 
 def resume(ticket: Ticket, *, now: datetime) -> None:
@@ -181,7 +181,7 @@ def resume(ticket: Ticket, *, now: datetime) -> None:
         _add_pause(clock, clock.paused_at, now)
     elif is_on(clock):
         _run_again(clock, clock.paused_at, now)
-        _follow(ticket)
+        follow(ticket)
 
 
 def stop(ticket: Ticket, *, now: datetime) -> list[SlaClock]:
@@ -199,7 +199,7 @@ def void(ticket: Ticket, *, now: datetime) -> list[SlaClock]:
     ended = [clock for clock in ticket.clocks if is_on(clock)]
     for clock in ended:
         _void(clock, now)
-    _follow(ticket)
+    follow(ticket)
     return ended
 
 
@@ -208,7 +208,7 @@ def reopen(ticket: Ticket, *, now: datetime) -> None:
     clock = _resolution(ticket)
     if clock is not None and clock.stopped_at is not None and ticket.sla_policy_id is not None:
         _run_again(clock, clock.paused_at or clock.stopped_at, now)
-        _follow(ticket)
+        follow(ticket)
 
 
 def restore(ticket: Ticket, *, deleted_at: datetime, now: datetime) -> None:
@@ -222,7 +222,7 @@ def restore(ticket: Ticket, *, deleted_at: datetime, now: datetime) -> None:
             clock.stopped_at = None
             if clock.breached_at is None:
                 clock.state = ClockState.PAUSED
-    _follow(ticket)
+    follow(ticket)
 
 
 def choose_again(ticket: Ticket, *, now: datetime) -> tuple[str, list[dict[str, Any]]] | None:
@@ -258,7 +258,14 @@ def _come_under(ticket: Ticket, choice: Choice, terms: Terms, now: datetime) -> 
             ticket.clocks.append(SlaClock(**row))
     if ticket.status is Status.PENDING:
         pause(ticket, now=now)
-    _follow(ticket)
+    follow(ticket)
+
+
+def follow(ticket: Ticket) -> None:
+    """Bring the due times on the ticket itself in step with its clocks."""
+    for name, value in _due_columns(ticket.clocks).items():
+        if name != "due_at" or not ticket.due_at_is_manual:
+            setattr(ticket, name, value)
 
 
 def facts_of(ticket: Ticket) -> Facts:
@@ -333,7 +340,7 @@ def _end(clock: SlaClock, now: datetime) -> None:
 def _end_all(ticket: Ticket, ended: list[SlaClock], now: datetime) -> None:
     for clock in ended:
         _end(clock, now)
-    _follow(ticket)
+    follow(ticket)
 
 
 def _void(clock: SlaClock, now: datetime) -> None:
@@ -407,13 +414,6 @@ def _left(clock: SlaClock, now: datetime) -> int | None:
     left = business_time_between(now, clock.due_at, hours)
     overdue = business_time_between(clock.due_at, now, hours)
     return round((left - overdue).total_seconds())
-
-
-def _follow(ticket: Ticket) -> None:
-    """Bring the due times on the ticket itself in step with its clocks."""
-    for name, value in _due_columns(ticket.clocks).items():
-        if name != "due_at" or not ticket.due_at_is_manual:
-            setattr(ticket, name, value)
 
 
 def _due_columns(clocks: list[SlaClock]) -> dict[str, datetime | None]:

@@ -1,0 +1,88 @@
+"""What time alone brings: resolved tickets close, idle agents are away, old records go."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+
+from app.accounts.models import LoginSession, OneTimeLink, Person, Presence
+from app.core.db import begin_write, db
+from app.core.settings_store import setting
+from app.tickets import lifecycle
+from app.tickets.models import DecisionRecord, Ticket
+from app.tickets.timeline import System
+from app.tickets.words import Status
+
+log = structlog.get_logger(__name__)
+
+MOST_A_ROUND = 1000  # tickets closed, or records deleted, in one round
+
+
+def tidy(now: datetime) -> None:
+    """One round of everything here; each part commits by itself."""
+    set_idle_away(now)
+    close_resolved(now)
+    forget_old(now)
+
+
+def set_idle_away(now: datetime) -> int:
+    """Online agents without a request for ten minutes (a setting) are away. Returns how many."""
+    begin_write()
+    since = now - timedelta(minutes=setting("minutes_to_away"))
+    idle = (
+        sa.update(Person)
+        .where(
+            Person.presence == Presence.ONLINE,
+            sa.or_(Person.last_active_at.is_(None), Person.last_active_at <= since),
+        )
+        .values(presence=Presence.AWAY)
+        .returning(Person.id)
+    )
+    found = db.session.scalars(idle).all()
+    db.session.commit()
+    return len(found)
+
+
+def close_resolved(now: datetime) -> int:
+    """Close tickets that nobody answered for seven days (a setting) since they were resolved.
+
+    A customer's reply would have opened them. Commits each by itself; one that fails is logged
+    and tried again in the next round. Returns how many were closed.
+    """
+    begin_write()
+    ripe = (
+        sa.text("ticket.status = 'resolved'"),  # as the partial index spells it
+        Ticket.resolved_at <= now - timedelta(days=setting("days_to_close")),
+        Ticket.deleted_at.is_(None),
+    )
+    ids = sa.select(Ticket.id).where(*ripe).order_by(Ticket.resolved_at).limit(MOST_A_ROUND)
+    waiting = db.session.scalars(ids).all()
+    db.session.rollback()
+    closed = 0
+    for ticket_id in waiting:
+        begin_write()
+        try:
+            again = sa.select(Ticket).where(Ticket.id == ticket_id, *ripe)
+            again = again.with_for_update(skip_locked=True, of=Ticket)
+            ticket = db.session.scalar(again, execution_options={"populate_existing": True})
+            if ticket is not None:
+                lifecycle.change_status(ticket, Status.CLOSED, by=System(), now=now)
+                closed += 1
+            db.session.commit()
+        except Exception:
+            db.session.rollback()
+            log.exception("closing failed", ticket=ticket_id)
+    return closed
+
+
+def forget_old(now: datetime) -> None:
+    """Delete decision records past their days (a setting), ended sessions and used-up links."""
+    begin_write()
+    last = now - timedelta(days=setting("days_to_keep_decisions"))
+    old = sa.select(DecisionRecord.id).where(DecisionRecord.created_at < last).limit(MOST_A_ROUND)
+    db.session.execute(sa.delete(DecisionRecord).where(DecisionRecord.id.in_(old)))
+    db.session.execute(sa.delete(LoginSession).where(LoginSession.expires_at < now))
+    db.session.execute(sa.delete(OneTimeLink).where(OneTimeLink.expires_at < now))
+    db.session.commit()

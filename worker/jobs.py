@@ -1,0 +1,20 @@
+"""One function for each `app.core.jobs.Job`: it drains what is due, and may run at any time."""
+
+from __future__ import annotations
+
+from app.automation import escalation
+from app.automation import housekeeping as upkeep
+from app.core.clock import utcnow
+from app.core.jobs import Job, bells
+
+
+def sweep_sla() -> None:
+    """Tell the SLA warnings and breaches that are due."""
+    bells().answered(Job.SWEEP_SLA)
+    escalation.sweep(utcnow())
+
+
+def housekeeping() -> None:
+    """Close what stayed resolved, send idle agents away, delete what is kept no longer."""
+    bells().answered(Job.HOUSEKEEPING)
+    upkeep.tidy(utcnow())
