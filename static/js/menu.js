@@ -3,6 +3,17 @@
   const menu = () => document.getElementById("menu");
   let opened = "";
 
+  function enter() {
+    const first = menu().querySelector("[aria-current]") ?? menu().querySelector("button, input:not([type=hidden])");
+    first?.focus();
+  }
+
+  // The row may be a new element by now, so the link is looked up again.
+  function leave(popover) {
+    const opener = popover === menu() ? `a[data-menu][href="${opened}"]` : `[popovertarget="${popover.id}"]`;
+    document.querySelector(opener)?.focus();
+  }
+
   async function open(link) {
     opened = link.getAttribute("href");
     const answer = await fetch(opened, { headers: { "HX-Request": "true" } }).catch(() => null);
@@ -13,7 +24,7 @@
     menu().innerHTML = await answer.text();
     htmx.process(menu());
     menu().showPopover({ source: link });
-    (menu().querySelector("[aria-current]") ?? menu().querySelector("button, input:not([type=hidden])"))?.focus();
+    enter();
   }
 
   document.addEventListener("click", (event) => {
@@ -23,15 +34,20 @@
     event.preventDefault();
     open(link);
   });
-  // Done: close, and put the focus back on what was clicked, which may be a new element by now.
   document.addEventListener("htmx:finally:request", (event) => {
     const { request, response, sourceElement } = event.detail.ctx;
-    const popover = (request.form ?? sourceElement).closest("[popover]");
-    if (!popover || !(response?.status < 400)) return;
-    if (popover.matches(":popover-open")) popover.hidePopover();
-    const again = popover === menu() ? `a[data-menu][href="${opened}"]` : `[popovertarget="${popover.id}"]`;
-    document.querySelector(again)?.focus();
+    const popover = (request.form ?? sourceElement).closest("[popover]") ?? (menu()?.matches(":popover-open") && menu());
+    if (!popover || !response) return;
+    if (response.status < 400) {
+      if (popover.matches(":popover-open")) popover.hidePopover();
+      leave(popover);
+    } else if (popover === menu()) {
+      enter();
+    }
   });
+  document.addEventListener("toggle", (event) => {
+    if (event.target === menu() && event.newState === "closed" && document.activeElement === document.body) leave(menu());
+  }, true);
   // Up and down walk through the choices of an open menu.
   document.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
