@@ -6,11 +6,13 @@ import structlog
 from flask import Flask, g, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
+from jinja2_fragments.flask import render_block
 from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from app.core.db import close_session, is_busy
 from app.core.errors import DomainError, Invalid
+from app.web.htmx import wants_fragment
 
 log = structlog.get_logger(__name__)
 
@@ -72,11 +74,13 @@ def answer(
         response = jsonify(problem)
         response.content_type = "application/problem+json"
     else:
-        response = make_response(
-            render_template(
-                "errors.html", status=status, title=title, detail=detail, request_id=request_id
-            )
-        )
+        words = {"status": status, "title": title, "detail": detail, "request_id": request_id}
+        if wants_fragment():  # a notice: the page stays as it is, with what was typed
+            response = make_response(render_block("errors.html", "notice", oob=True, **words))
+            response.headers["HX-Retarget"] = "#notices"
+            response.headers["HX-Reswap"] = "innerHTML"
+        else:
+            response = make_response(render_template("errors.html", **words))
     response.status_code = status
     if status in (429, 503):
         response.headers["Retry-After"] = "5" if status == 503 else "60"
