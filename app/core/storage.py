@@ -1,0 +1,162 @@
+"""Files named by their content, on disk for good before a database row may name them."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import mkstemp
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+from flask import current_app
+
+from app.settings import Settings
+
+PIECE = 1 << 20  # bytes in memory at once
+
+_digest = re.compile(r"[0-9a-f]{64}")
+
+
+class TooLarge(Exception):
+    """More bytes came than were allowed; nothing of them was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Bytes in the storage: their SHA-256 in hex, and how many they are."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A folder of files ``ab/cdef…``, named by the SHA-256 of what is in them."""
+
+    root: Path
+
+    def put(self, source: IO[bytes], *, limit: int | None = None) -> Stored:
+        """Keep what *source* yields from where it stands; equal bytes are kept once.
+
+        When this returns, the file and its name survive a power cut.
+
+        Raises:
+            TooLarge: *source* has more than *limit* bytes.
+            OSError: the disk is full or broken.
+        """
+        with self._unfinished() as (descriptor, draft):
+            digest, size = hashlib.sha256(), 0
+            while piece := source.read(PIECE):
+                size += len(piece)
+                if limit is not None and size > limit:
+                    raise TooLarge
+                digest.update(piece)
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            sha256 = digest.hexdigest()
+            path = self.path(sha256)
+            os.fsync(descriptor)
+            _make_folder(path.parent)
+            with self._alone():
+                if _has_size(path, size):
+                    os.utime(path)  # young again: no sweep takes it before its row is committed
+                else:
+                    draft.replace(path)
+        # Also for a file that was there: whoever put it there may not have come this far yet.
+        _sync_folder(path.parent)
+        return Stored(sha256, size)
+
+    def path(self, sha256: str) -> Path:
+        """Where these bytes are, or would be.
+
+        Raises:
+            ValueError: *sha256* is no digest (it may come from outside: never join it unchecked).
+        """
+        if not _digest.fullmatch(sha256):
+            raise ValueError("not a SHA-256 in hex")
+        return self.root / sha256[:2] / sha256[2:]
+
+    def sweep(self, is_used: Callable[[str], bool], *, before: datetime) -> int:
+        """Delete files put before *before* (aware) that nobody uses. Returns how many.
+
+        A file without a row stays from a form that was never sent again, or from a transaction
+        that failed; a young one may belong to a transaction that is still running.
+        """
+        swept = 0
+        for path in self.root.glob("*/*"):
+            if path.stat().st_mtime >= before.timestamp():
+                continue
+            if path.parent.name != "unfinished" and is_used(path.parent.name + path.name):
+                continue
+            with self._alone():
+                if path.exists() and path.stat().st_mtime < before.timestamp():
+                    path.unlink()
+                    swept += 1
+        return swept
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Between finding a file and making it young, or finding it old and deleting it."""
+        descriptor = os.open(self.root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _unfinished(self) -> Iterator[tuple[int, Path]]:
+        """A new file beside its later place; gone afterwards unless it was moved there."""
+        folder = self.root / "unfinished"
+        _make_folder(folder)
+        descriptor, name = mkstemp(dir=folder)
+        try:
+            yield descriptor, Path(name)
+        finally:
+            os.close(descriptor)
+            Path(name).unlink(missing_ok=True)
+
+
+def storage() -> Storage:
+    """The storage of the running application."""
+    return Storage(root_of(current_app.extensions["settings"]))
+
+
+def root_of(settings: Settings) -> Path:
+    """The folder of ``STORAGE_URL`` (``file:///srv/files``), else one in the data folder."""
+    if settings.storage_url:
+        return Path(unquote(urlsplit(settings.storage_url).path))
+    return settings.data_dir / "attachments"
+
+
+def _has_size(path: Path, size: int) -> bool:
+    """False also for a file that a broken disk cut short: it is then written anew."""
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _make_folder(folder: Path) -> None:
+    """Make *folder* and those above it; their names are on disk afterwards."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
