@@ -9,10 +9,12 @@ from __future__ import annotations
 import gzip
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, current_app, request
+from markupsafe import Markup
 
 bp = Blueprint("assets", __name__, url_prefix="/assets")
 
@@ -38,7 +40,9 @@ class Asset:
 def init_app(app: Flask, folder: Path | None = None) -> None:
     """Build the assets of *folder* (default: the app's static folder) and serve them.
 
-    Adds the Jinja globals ``asset_url(name)`` and ``icons``, the address of the sprite.
+    Adds the Jinja globals ``asset_url(name)``, ``icons`` (the address of the sprite) and
+    ``icon(name, kind)`` with a Lucide name of icons.txt or a glyph of glyphs.svg; *kind* is
+    ``small`` or ``turn`` (mirrored where text runs from right to left).
 
     Raises:
         RuntimeError: the set-up has not yet copied the front-end packages to vendor/.
@@ -49,7 +53,17 @@ def init_app(app: Flask, folder: Path | None = None) -> None:
     app.register_blueprint(bp)
     urls = {name: _url(name, asset) for name, asset in assets.items()}
     app.jinja_env.globals["asset_url"] = urls.__getitem__
-    app.jinja_env.globals["icons"] = urls["icons.svg"]
+    sprite = urls["icons.svg"]
+
+    @lru_cache(maxsize=512)
+    def icon(name: str, kind: str = "") -> Markup:
+        """One symbol of the sprite; a page shows dozens, so each is made once."""
+        return Markup('<svg class="icon {}" aria-hidden="true"><use href="{}#{}"/></svg>').format(
+            kind, sprite, name
+        )
+
+    app.jinja_env.globals["icons"] = sprite
+    app.jinja_env.globals["icon"] = icon
 
 
 def build(folder: Path) -> dict[str, Asset]:
