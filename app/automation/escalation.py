@@ -196,10 +196,9 @@ def _take(step: Escalation, ticket: Ticket, by: System, now: datetime) -> str | 
 
 
 def _raise_priority(ticket: Ticket, value: str, by: System, now: datetime) -> str | None:
-    highest = Priority.CRITICAL.rank
-    one_up = Priority.of_rank(min(ticket.priority.rank + 1, highest))
-    to = Priority(value) if value else one_up
-    if to.rank <= ticket.priority.rank:
+    one_up = max(ticket.priority.rank - 1, Priority.CRITICAL.rank)  # rank 1 is the most severe
+    to = Priority(value) if value else Priority.of_rank(one_up)
+    if to.rank >= ticket.priority.rank:
         return None
     properties.change_priority(ticket, to, by=by, now=now, choose_again=False)
     return f"priority raised to {to.label}"

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 import structlog
 
-from app.accounts.models import LoginSession, OneTimeLink, Person, Presence
+from app.accounts import presence
+from app.accounts.models import LoginSession, OneTimeLink
 from app.core.db import begin_write, db
 from app.core.settings_store import setting
 from app.tickets import lifecycle
@@ -22,27 +23,11 @@ MOST_A_ROUND = 1000  # tickets closed, or records deleted, in one round
 
 def tidy(now: datetime) -> None:
     """One round of everything here; each part commits by itself."""
-    set_idle_away(now)
+    begin_write()
+    presence.sweep(now)
+    db.session.commit()
     close_resolved(now)
     forget_old(now)
-
-
-def set_idle_away(now: datetime) -> int:
-    """Online agents without a request for ten minutes (a setting) are away. Returns how many."""
-    begin_write()
-    since = now - timedelta(minutes=setting("minutes_to_away"))
-    idle = (
-        sa.update(Person)
-        .where(
-            Person.presence == Presence.ONLINE,
-            sa.or_(Person.last_active_at.is_(None), Person.last_active_at <= since),
-        )
-        .values(presence=Presence.AWAY)
-        .returning(Person.id)
-    )
-    found = db.session.scalars(idle).all()
-    db.session.commit()
-    return len(found)
 
 
 def close_resolved(now: datetime) -> int:
