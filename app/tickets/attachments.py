@@ -23,6 +23,7 @@ from app.core.storage import TooLarge, storage
 from app.tickets.models import Attachment, Comment
 from app.tickets.words import Visibility
 from app.web.security import MAX_FILE, MAX_FILES
+from app.web.words import filesize
 
 NAME_LENGTH = 255
 SAMPLE = 8192  # bytes from which the type is told
@@ -89,7 +90,7 @@ def problems(uploads: Sequence[FileStorage], *, kept: int = 0) -> list[str]:
             found.append(f"{name} is empty. Choose it again, or leave it out.")
         elif size > MAX_FILE:
             found.append(
-                f"{name} has {size_text(size)}, at most 25 MB can be sent. "
+                f"{name} has {filesize(size)}, at most 25 MB can be sent. "
                 "Send a smaller one, or a link to it."
             )
     return found
@@ -184,7 +185,7 @@ def chips(ticket_id: int, path: str, *, with_internal: bool) -> dict[int | None,
                 row.id,
                 row.filename,
                 f"{path}/attachments/{row.id}/{quote(row.filename, safe='')}",
-                size_text(row.size),
+                filesize(row.size),
                 row.content_type in INERT_IMAGES,
                 row.content_id if row.is_inline else "",
             )
@@ -268,13 +269,6 @@ def sniff(sample: bytes, filename: str, claimed: str) -> str:
         return BINARY
     texts = [claim for claim in claims if claim.startswith("text/") or claim in TEXTS]
     return texts[0] if texts else "text/plain"
-
-
-def size_text(size: int) -> str:
-    """ "812 B", "96 kB", "2.4 MB"."""
-    if size < 1000:
-        return f"{size} B"
-    return f"{size / 1e3:.0f} kB" if size < 999_500 else f"{size / 1e6:.1f} MB"
 
 
 def _store(

@@ -1,0 +1,133 @@
+"""Bytes named by their content: kept once, durable, swept only when nobody can miss them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import tracemalloc
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from app.core.storage import Storage, TooLarge, root_of
+from app.settings import load
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Storage:
+    return Storage(tmp_path / "deep" / "attachments")
+
+
+def files_in(store: Storage) -> list[str]:
+    return sorted(str(p.relative_to(store.root)) for p in store.root.glob("*/*") if p.is_file())
+
+
+def test_bytes_are_found_again_by_their_digest(store: Storage) -> None:
+    stored = store.put(BytesIO(b"hello"))
+    assert stored.sha256 == hashlib.sha256(b"hello").hexdigest()
+    assert stored.size == 5
+    assert store.path(stored.sha256).read_bytes() == b"hello"
+    assert files_in(store) == [f"{stored.sha256[:2]}/{stored.sha256[2:]}"]
+
+
+def test_equal_bytes_are_kept_once_and_count_as_new(store: Storage) -> None:
+    first = store.put(BytesIO(b"same"))
+    os.utime(store.path(first.sha256), (1, 1))
+    second = store.put(BytesIO(b"same"))
+    assert first == second
+    assert len(files_in(store)) == 1
+    assert store.path(first.sha256).stat().st_mtime > 1_000_000
+
+
+def test_a_file_cut_short_is_written_anew(store: Storage) -> None:
+    stored = store.put(BytesIO(b"whole file"))
+    store.path(stored.sha256).write_bytes(b"who")
+    store.put(BytesIO(b"whole file"))
+    assert store.path(stored.sha256).read_bytes() == b"whole file"
+
+
+def test_too_much_leaves_nothing_behind(store: Storage) -> None:
+    with pytest.raises(TooLarge):
+        store.put(BytesIO(b"x" * 11), limit=10)
+    assert files_in(store) == []
+    assert store.put(BytesIO(b"x" * 10), limit=10).size == 10
+
+
+def test_file_and_names_are_synced_before_put_returns(
+    store: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    folder = store.path(store.put(BytesIO(b"durable")).sha256).parent
+    drafts = [i for i, name in enumerate(synced) if "/unfinished/" in name]
+    assert len(drafts) == 1
+    assert drafts[0] < synced.index(str(folder))
+    assert str(store.root) in synced  # the new folder's own name
+    assert str(store.root.parent) in synced
+
+
+def test_a_large_file_is_never_wholly_in_memory(store: Storage, tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(40_000_000)
+    tracemalloc.start()
+    with path.open("rb") as file:
+        assert store.put(file).size == 40_000_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+def test_many_at_once_agree_on_one_file(store: Storage) -> None:
+    threads = [
+        threading.Thread(target=lambda: store.put(BytesIO(b"race" * 1000))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(files_in(store)) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["", "../../etc/passwd", "a" * 63, "A" * 64, "a" * 63 + "/", "a" * 64 + "\n"]
+)
+def test_no_path_is_made_of_anything_but_a_digest(store: Storage, name: str) -> None:
+    with pytest.raises(ValueError, match="SHA-256"):
+        store.path(name)
+
+
+def test_sweep_takes_only_old_files_without_use(store: Storage) -> None:
+    used, unused, young = (store.put(BytesIO(text)).sha256 for text in (b"used", b"old", b"young"))
+    draft = store.root / "unfinished" / "left"
+    draft.write_bytes(b"half")
+    for path in (store.path(used), store.path(unused), draft):
+        os.utime(path, (1, 1))
+    asked: list[str] = []
+
+    def is_used(sha256: str) -> bool:
+        asked.append(sha256)
+        return sha256 == used
+
+    assert store.sweep(is_used, before=datetime.now(UTC) - timedelta(hours=1)) == 2
+    assert store.path(used).exists()
+    assert store.path(young).exists()
+    assert not store.path(unused).exists()
+    assert not draft.exists()
+    assert sorted(asked) == sorted([used, unused])
+
+
+def test_the_folder_is_in_the_data_folder_unless_a_setting_says_otherwise(tmp_path: Path) -> None:
+    environ = {"DESKHAND_DATA_DIR": str(tmp_path)}
+    assert root_of(load(environ)) == tmp_path / "attachments"
+    environ["DESKHAND_STORAGE_URL"] = "file:///srv/all%20files"
+    assert root_of(load(environ)) == Path("/srv/all files")
