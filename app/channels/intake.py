@@ -119,15 +119,8 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
     category = _category(new)
     fields = properties.clean_custom_fields(category.id, new.custom_fields, complete=False)
     tags = properties.clean_tags(new.tags)
-    asker = people.find_or_make(
-        email=new.requester.email,
-        name=new.requester.name,
-        phone=new.requester.phone,
-        external_id=new.requester.external_id,
-        person_id=new.requester.person_id,
-        now=now,
-    )
-    actor: By = new.by or System(asker.display_name, asker.id)
+    asker = _requester(new.requester, now=now)
+    actor: By = new.by or System(asker.name or asker.email, asker.id)
     priority, points = _priority(new, asker, category, now=now)
     choice = assignment.choose(
         category_id=category.id,
@@ -169,7 +162,7 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
         "source": new.source,
         "channel": new.channel[:100],
         "custom_fields": fields,
-        "preview": preview_line(asker.display_name, new.description),
+        "preview": preview_line(asker.name or asker.email, new.description),
         "created_at": now,
         "updated_at": now,
         "version": len(history),
@@ -197,7 +190,7 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
     answered = _answer(new, ticket_id, number, category.id, asker, due, now=now)
     why = [
         *new.decisions,
-        ("requester", asker.explanation, []),
+        ("requester", _who(asker), []),
         *([("priority", points.summary, points.details)] if points else []),
         ("rules", choice.summary, choice.explanation),
         ("sla", service.summary, service.details),
@@ -216,6 +209,31 @@ def make_number() -> str:
     return "TKT-" + "".join(secrets.choice(ALPHABET) for _ in range(8))
 
 
+def _requester(given: RequesterInput, *, now: datetime) -> people.Requester:
+    """The person who asks, found or made."""
+    if given.person_id is None:
+        return people.find_or_make(
+            given.email,
+            name=given.name,
+            phone=given.phone,
+            external_id=given.external_id,
+            now=now,
+        )
+    found = people.requester_of(given.person_id)
+    if found is None:
+        raise Invalid("There is no such person.", {"requester": "Name somebody who is known."})
+    return found
+
+
+def _who(asker: people.Requester) -> str:
+    """How the requester was found, for the Why tab."""
+    tier = f"tier {asker.tier.value}"
+    if asker.own_tier is None and asker.organization_name:
+        tier += f" of {asker.organization_name}"
+    found = "made anew, nobody had this address" if asker.is_new else "known by this address"
+    return f"{asker.name or asker.email}: {found}; {tier}."
+
+
 def _category(new: NewTicket) -> catalog.CategoryCard:
     if new.category_id is None:
         return catalog.default_category()
@@ -231,7 +249,7 @@ def _category(new: NewTicket) -> catalog.CategoryCard:
 
 
 def _priority(
-    new: NewTicket, asker: people.Found, category: catalog.CategoryCard, *, now: datetime
+    new: NewTicket, asker: people.Requester, category: catalog.CategoryCard, *, now: datetime
 ) -> tuple[Priority, Score | None]:
     """The priority that was given, else the computed one with its points."""
     if new.priority is not None:
@@ -330,7 +348,7 @@ def _answer(
     ticket_id: int,
     number: str,
     category_id: int,
-    asker: people.Found,
+    asker: people.Requester,
     due: datetime | None,
     *,
     now: datetime,

@@ -1083,6 +1083,7 @@ def upgrade() -> None:
         "ticket_message_id",
         sa.Column("message_id", sa.String(length=255), nullable=False),
         sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["ticket_id"],
             ["ticket.id"],

@@ -1,0 +1,1 @@
+"""The agents' pages: where tickets, routing, search and channels meet."""

@@ -1,0 +1,84 @@
+"""What stands around every page of the desk: views with counts, groups, and oneself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from flask import request
+
+from app.accounts import directory
+from app.accounts.access import current_person
+from app.accounts.models import Person
+from app.core.settings_store import setting
+from app.routing.assignment import loads
+from app.search.counts import rail_counts
+from app.web import words
+
+
+@dataclass(slots=True)
+class RailItem:
+    """One link of the rail; ``count`` is in words ("12", "1,000+", "")."""
+
+    label: str
+    path: str
+    icon: str
+    count: str
+    current: bool
+    late: bool
+
+
+@dataclass(slots=True)
+class Me:
+    """Who is signed in."""
+
+    name: str
+    initials: str
+    hue: int
+    presence: str
+    presence_text: str
+
+
+@dataclass(slots=True)
+class DeskFrame:
+    """For layouts/desk.html."""
+
+    views: list[RailItem]
+    groups: list[RailItem]
+    me: Me
+
+
+def desk_frame() -> DeskFrame:
+    """The rail for whoever is signed in."""
+    person = current_person()
+    counts = rail_counts(person)
+    here = request.args.get("view", "unresolved") if request.path == "/desk/" else ""
+    views = [
+        RailItem(
+            item.label, item.path, item.icon, item.count, item.key == here, item.key == "overdue"
+        )
+        for item in counts.views
+    ]
+    groups = [
+        RailItem(item.label, item.path, item.icon, item.count, item.key == here, False)
+        for item in counts.groups
+    ]
+    return DeskFrame(views, groups, _me(person))
+
+
+def viewer_zone(person: Person) -> ZoneInfo:
+    """The zone in which a person reads times: their own, else the desk's."""
+    return words.zone(person.time_zone or setting("time_zone"))
+
+
+def _me(person: Person) -> Me:
+    card = directory.agents()[person.id]
+    load = loads().get(person.id, 0)
+    state = person.presence.value.capitalize()
+    return Me(
+        name=card.name,
+        initials=card.initials,
+        hue=card.hue,
+        presence=person.presence.value,
+        presence_text=f"{state}, {load} of {card.max_tickets} tickets",
+    )
