@@ -38,12 +38,12 @@
     const { request, response, sourceElement } = event.detail.ctx;
     const popover = (request.form ?? sourceElement).closest("[popover]") ?? (menu()?.matches(":popover-open") && menu());
     if (!popover || !response) return;
-    if (response.status < 400) {
-      if (popover.matches(":popover-open")) popover.hidePopover();
-      leave(popover);
-    } else if (popover === menu()) {
+    if (popover === menu() && response.status >= 400) {
       enter();
+      return;
     }
+    if (popover.matches(":popover-open")) popover.hidePopover();
+    leave(popover);
   });
   document.addEventListener("toggle", (event) => {
     if (event.target === menu() && event.newState === "closed" && document.activeElement === document.body) leave(menu());
