@@ -1,0 +1,45 @@
+"""Rules about every page template."""
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from jinja2 import nodes
+
+ROOT = Path(__file__).resolve().parents[2] / "templates"
+TEMPLATES = sorted(ROOT.rglob("*.html"))
+NAMES = [str(path.relative_to(ROOT)) for path in TEMPLATES]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_template_parses_and_uses_what_it_imports(app: Flask, name: str) -> None:
+    tree = app.jinja_env.parse((ROOT / name).read_text("utf-8"), name)
+    imported = {
+        alias[1] if isinstance(alias, tuple) else alias
+        for node in tree.find_all(nodes.FromImport)
+        for alias in node.names
+    }
+    used = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "load"}
+    assert imported <= used
+    app.jinja_env.get_template(name)  # compiles too: unknown filters and tests are found here
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_template_imports_is_there(app: Flask, name: str) -> None:
+    """`from … import` of a macro that is not there fails only when the macro is called."""
+    tree = app.jinja_env.parse((ROOT / name).read_text("utf-8"), name)
+    for node in tree.find_all(nodes.FromImport):
+        assert isinstance(node.template, nodes.Const)
+        module = app.jinja_env.get_template(node.template.value).make_module({"oob": False})
+        for alias in node.names:
+            assert hasattr(module, alias[0] if isinstance(alias, tuple) else alias)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if not n.startswith(("email/", "components/"))])
+def test_every_form_that_changes_something_carries_the_token(app: Flask, name: str) -> None:
+    html = (ROOT / name).read_text("utf-8")
+    for form in html.split("<form")[1:]:
+        head, _, rest = form.partition(">")
+        if 'method="post"' in head:
+            body = rest.split("</form>")[0]
+            assert "csrf_token" in body or "hidden_tag()" in body
