@@ -1,0 +1,71 @@
+"""The outbox: a mail is a row in the transaction of the change that causes it; a worker sends it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from flask import current_app
+
+from app.core.db import db
+from app.core.jobs import Job, ring
+from app.mail.models import OutboundEmail, OutboundState
+from app.settings import Settings
+
+
+def row(
+    kind: str,
+    recipient: str,
+    *,
+    name: str = "",
+    context: dict[str, Any],
+    now: datetime,
+    mailbox_id: int | None = None,
+    ticket_id: int | None = None,
+    comment_id: int | None = None,
+    in_reply_to: str = "",
+    references: str = "",
+    reply_token: str = "",
+    is_automatic: bool = False,
+) -> dict[str, Any]:
+    """Columns of an `OutboundEmail`, with its Message-ID, which a retry keeps.
+
+    Args:
+        kind: the folder in templates/email that the worker renders with *context* (JSON).
+        references: Message-IDs with blanks between, without brackets.
+    """
+    return {
+        "kind": kind,
+        "recipient": recipient,
+        "recipient_name": name,
+        "context": context,
+        "message_id": make_message_id(),
+        "mailbox_id": mailbox_id,
+        "ticket_id": ticket_id,
+        "comment_id": comment_id,
+        "in_reply_to": in_reply_to,
+        "references": references,
+        "reply_token": reply_token,
+        "is_automatic": is_automatic,
+        "state": OutboundState.QUEUED,
+        "created_at": now,
+        "due_at": now,
+    }
+
+
+def queue(rows: Sequence[dict[str, Any]]) -> None:
+    """Put *rows* into the outbox and ring for a worker once this is committed."""
+    if rows:
+        db.session.execute(sa.insert(OutboundEmail), list(rows))
+        ring(Job.SEND_OUTBOX)
+
+
+def make_message_id() -> str:
+    """A Message-ID of ours, without brackets, under the site's name (RFC 5322, 3.6.4)."""
+    settings: Settings = current_app.extensions["settings"]
+    host = urlsplit(settings.base_url).hostname or "localhost"
+    return f"{secrets.token_hex(16)}@{host}"
