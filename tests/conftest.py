@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
+from flask import Flask, has_app_context
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 
@@ -24,6 +26,20 @@ from app.settings import load
 from tests import servers
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+class Browser(FlaskClient):
+    """Every request gets an application context of its own, as a server gives it.
+
+    In the test's own context Flask would share ``g`` and the session between requests: whoever
+    was signed in before would stay so.
+    """
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        answer = Context().run(super().open, *args, **kwargs)
+        if has_app_context():
+            db.session.expire_all()  # the test sees what the request has changed
+        return answer
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +59,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
         environ["DESKHAND_DATABASE_URL"] = servers.postgres_url()
     app = create_app(load(environ))
     app.testing = True
+    app.test_client_class = Browser
     with app.app_context():
         upgrade()
     yield app
@@ -60,7 +77,7 @@ def _rolled_back(request: pytest.FixtureRequest) -> Iterator[None]:
     monkeypatch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
     app.extensions["bells"].redis.flushdb()
     with app.app_context():
-        cache._kept.clear()
+        cache.clear()
         connection = db.engine.connect()
         outer = connection.begin()
         monkeypatch.setitem(db.engines, None, connection)
