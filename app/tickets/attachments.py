@@ -36,7 +36,6 @@ TEXTS = frozenset({"application/json", "application/x-ndjson", "message/rfc822"}
 BINARY = "application/octet-stream"
 
 _type = re.compile(r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*")
-_inline_image = re.compile(r'<img([^<>]*?) data-cid="([^"<>]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +57,10 @@ class StoredFile:
 class FileChip:
     """A file as pages show it."""
 
-    id: int
     name: str
     path: str
     size_text: str
     is_image: bool
-    content_id: str = ""  # of a picture inside a mail's HTML
 
 
 def uploads_of(files: Iterable[object]) -> list[FileStorage]:
@@ -159,8 +156,6 @@ CHIPS = (
         Attachment.filename,
         Attachment.content_type,
         Attachment.size,
-        Attachment.is_inline,
-        Attachment.content_id,
     )
     .outerjoin(Comment, Comment.id == Attachment.comment_id)
     .where(Attachment.ticket_id == sa.bindparam("ticket_id"))
@@ -182,34 +177,13 @@ def chips(ticket_id: int, path: str, *, with_internal: bool) -> dict[int | None,
     for row in db.session.execute(statement, {"ticket_id": ticket_id}):
         found[row.comment_id].append(
             FileChip(
-                row.id,
                 row.filename,
                 f"{path}/attachments/{row.id}/{quote(row.filename, safe='')}",
                 filesize(row.size),
                 row.content_type in INERT_IMAGES,
-                row.content_id if row.is_inline else "",
             )
         )
     return found
-
-
-def with_images(html: str, files: Sequence[FileChip]) -> tuple[str, list[FileChip]]:
-    """Sanitised *html* of a mail with the pictures inside it, and the files that are no part of it.
-
-    A picture is shown only if it is one of *files* and of an inert type.
-    """
-    pictures = {file.content_id: file for file in files if file.content_id and file.is_image}
-    shown: set[int] = set()
-
-    def show(match: re.Match[str]) -> str:
-        picture = pictures.get(match[2])
-        if picture is None:
-            return match[0]
-        shown.add(picture.id)
-        return f'<img{match[1]} src="{picture.path}" loading="lazy"'
-
-    html = _inline_image.sub(show, html) if pictures else html
-    return html, [file for file in files if file.id not in shown]
 
 
 def find(ticket_id: int, attachment_id: int, *, with_internal: bool) -> Attachment | None:

@@ -16,7 +16,7 @@ from app.core.db import db
 from app.core.errors import Invalid
 from app.core.storage import storage
 from app.tickets import attachments
-from app.tickets.attachments import FileChip, clean_filename, sniff
+from app.tickets.attachments import clean_filename, sniff
 from app.tickets.models import Attachment
 from app.tickets.words import Visibility
 from tests.factories import make_agent, make_comment, make_ticket
@@ -166,21 +166,6 @@ def test_files_of_notes_are_not_found_for_customers(app: Flask) -> None:
     assert attachments.find(other.id, of_note.id, with_internal=True) is None
     everything = attachments.chips(ticket.id, f"/desk/tickets/{ticket.number}", with_internal=True)
     assert [chip.name for chip in everything[note.id]] == ["b"]
-
-
-def test_pictures_inside_a_mail_are_shown_where_they_stand() -> None:
-    def chip(n: int, content_id: str, *, is_image: bool = True) -> FileChip:
-        return FileChip(n, f"{n}.png", f"/f/{n}", "1 kB", is_image, content_id)
-
-    files = [chip(1, "logo@x"), chip(2, "macro@x", is_image=False), chip(3, ""), chip(4, "other@x")]
-    html = (
-        '<p><img alt="A" data-cid="logo@x"><img data-cid="macro@x"><img data-cid="gone@x">'
-        "<b>data-cid=</b></p>"
-    )
-    shown, rest = attachments.with_images(html, files)
-    assert '<img alt="A" src="/f/1" loading="lazy">' in shown
-    assert shown.count("src=") == 1
-    assert [file.id for file in rest] == [2, 3, 4]
 
 
 def test_sweep_keeps_what_has_a_row(app: Flask) -> None:
