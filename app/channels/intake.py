@@ -185,13 +185,13 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
     if files:
         insert(sa.insert(_table(Attachment)), files)
     if choice.agent_id is not None:
-        assignment.take(choice, now=now)
+        assignment.take(choice)
     due = next((r["due_at"] for r in service.rows if r["target"] is Target.FIRST_RESPONSE), None)
     answered = _answer(new, ticket_id, number, category.id, asker, due, now=now)
     why = [
         *new.decisions,
         ("requester", _who(asker), []),
-        *([("priority", points.summary, points.details)] if points else []),
+        *([("priority", points.reason, points.details)] if points else []),
         ("rules", choice.summary, choice.explanation),
         ("sla", service.summary, service.details),
         ("auto_response", answered, []),
@@ -300,7 +300,7 @@ def _history(
     if group is not None:
         lines.append((EventKind.GROUP, {"by": rule, "field": "group", "new": group.name}))
     if agent is not None:
-        details = {"method": choice.method, "to_id": agent.id, "rule_id": choice.rule_id}
+        details = {"method": choice.method.value, "to_id": agent.id, "rule_id": choice.rule_id}
         lines.append(
             (
                 EventKind.ASSIGNED,
