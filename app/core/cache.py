@@ -6,6 +6,7 @@ them. A request reads the stamp once (one row by key) and drops what was cached 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -29,6 +30,8 @@ class Stamp(Base):
 
 READ_STAMP = sa.select(Stamp.value).where(Stamp.id == 1)
 _kept: dict[str, tuple[int, Any]] = {}
+_brief: dict[str, tuple[float, Any]] = {}
+MOST_BRIEF = 2_000
 
 
 def reference(key: str, load: Callable[[], T]) -> T:
@@ -85,6 +88,27 @@ def _end_of_transaction(session: Session) -> None:
         forget_stamp()
 
 
+def for_seconds(key: str, seconds: float, load: Callable[[], T]) -> T:
+    """The value of *load*, kept for a few *seconds* in this process: counts that may lag a bit."""
+    now = time.monotonic()
+    kept = _brief.get(key)
+    if kept is not None and kept[0] > now:
+        value: T = kept[1]
+        return value
+    value = load()
+    if len(_brief) >= MOST_BRIEF:
+        for old in [name for name, (until, _) in _brief.items() if until <= now]:
+            del _brief[old]
+    _brief[key] = (now + seconds, value)
+    return value
+
+
+def clear() -> None:
+    """Keep nothing: another application in this process, another test."""
+    _kept.clear()
+    _brief.clear()
+
+
 def init_cache(app: Flask) -> None:
     """Another application in this process (a test's) starts with nothing kept."""
-    _kept.clear()
+    clear()

@@ -1,0 +1,348 @@
+"""Lists of tickets: a page of rows, how many there are, statistics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from app.accounts import directory
+from app.accounts.models import Organization, Person, PersonEmail
+from app.core import paging
+from app.core.db import db
+from app.core.paging import Page
+from app.core.settings_store import setting
+from app.search import conditions
+from app.search.conditions import Selection, Shape, unindexed
+from app.tickets import catalog
+from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
+from app.tickets.models import HeldEmail, Tag, Ticket, ticket_tag
+from app.tickets.words import Priority, Status
+from app.web import words
+
+CAP = 1_000
+TAGS_SHOWN = 3
+
+
+@dataclass(slots=True)
+class TicketRow:
+    """One line of a list, in words; ``due_tone`` as in `words.due_chip`."""
+
+    id: int
+    version: int
+    number: str
+    path: str
+    subject: str
+    status: Status
+    priority: Priority
+    excerpt: str
+    tags: list[str]
+    requester: str
+    organization: str
+    assignee: str
+    initials: str
+    hue: int
+    due_text: str
+    due_tone: str
+    changed_text: str
+    changed_iso: str
+    changed_title: str
+    held: int
+
+
+@dataclass(slots=True)
+class TicketPage:
+    """A page of the queue; ``total_text`` is "48" or "1,000+"."""
+
+    rows: list[TicketRow]
+    page: Page
+    total_text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """What a list selects for each ticket; *source* joins what it needs, never more rows."""
+
+    columns: tuple[Any, ...]
+    source: Any = Ticket
+
+
+@dataclass(slots=True)
+class Fetched:
+    """Rows in the list's order, and the cursors (as text) of the pages beside; "" without."""
+
+    rows: Sequence[sa.Row[Any]]
+    previous: str
+    next: str
+    position: int  # rows before the page, as far as known
+
+
+ADDRESS = (
+    sa.select(PersonEmail.address)
+    .where(PersonEmail.person_id == Person.id, sa.text("person_email.is_main"))
+    .limit(1)
+    .scalar_subquery()
+)
+ROW = Columns(
+    (
+        Ticket.id,
+        Ticket.version,
+        Ticket.number,
+        Ticket.subject,
+        Ticket.status,
+        Ticket.priority,
+        Ticket.preview,
+        Ticket.next_due_at,
+        Ticket.next_warn_at,
+        Ticket.updated_at,
+        Ticket.assignee_id,
+        sa.func.coalesce(sa.func.nullif(Person.name, ""), ADDRESS, "").label("requester"),
+        sa.func.coalesce(Organization.name, "").label("organization"),
+        sa.select(sa.func.count())
+        .select_from(HeldEmail)
+        .where(HeldEmail.ticket_id == Ticket.id, conditions.HELD)
+        .scalar_subquery()
+        .label("held"),
+    ),
+    # Outer joins keep SQLite from starting at the people.
+    sa.outerjoin(
+        sa.outerjoin(Ticket, Person, Person.id == Ticket.requester_id),
+        Organization,
+        Organization.id == Person.organization_id,
+    ),
+)
+TAGS = (
+    sa.select(ticket_tag.c.ticket_id, Tag.name)
+    .join(Tag, Tag.id == ticket_tag.c.tag_id)
+    .where(ticket_tag.c.ticket_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(Tag.name)
+)
+
+
+def list_tickets(
+    filters: TicketFilters,
+    *,
+    viewer: Person,
+    now: datetime,
+    path: str = "/desk/",
+    base: TicketFilters | None = None,
+    total: str | None = None,
+) -> TicketPage:
+    """A page of the desk's rows.
+
+    Args:
+        path, base: where links to other pages lead, and the view's filters that they leave out.
+        total: how many there are, in words, where that is known already.
+    Three statements; four where *total* is None, one or two more with rare filters.
+    """
+    selection = conditions.select_for(filters, viewer=viewer, now=now)
+    found = fetch(ROW, filters, selection)
+    rows = ticket_rows(found.rows, zone=zone_of(viewer), now=now)
+    if total is None:
+        total = words.capped(_count(selection, CAP), CAP)
+    page = Page(
+        text=_page_text(found, total),
+        previous=_link(path, filters, base, found.previous),
+        next=_link(path, filters, base, found.next),
+    )
+    return TicketPage(rows, page, total)
+
+
+def ticket_rows(rows: Sequence[sa.Row[Any]], *, zone: ZoneInfo, now: datetime) -> list[TicketRow]:
+    """Rows of `ROW` in words; one statement, for the tags."""
+    tags = tags_of([row.id for row in rows])
+    agents = directory.agents()
+    shown = []
+    for row in rows:
+        agent = agents.get(row.assignee_id)
+        due_text, due_tone = words.due_chip(
+            row.next_due_at,
+            row.next_warn_at,
+            now=now,
+            paused=row.status is Status.PENDING,
+            active=row.status in ACTIVE_STATUSES,
+        )
+        shown.append(
+            TicketRow(
+                row.id,
+                row.version,
+                row.number,
+                f"/desk/tickets/{row.number}",
+                row.subject,
+                row.status,
+                row.priority,
+                row.preview,
+                tags.get(row.id, [])[:TAGS_SHOWN],
+                row.requester,
+                row.organization,
+                agent.name if agent else "Former agent" if row.assignee_id else "",
+                agent.initials if agent else "?",
+                agent.hue if agent else 1,
+                due_text,
+                due_tone,
+                words.ago(row.updated_at, now),
+                words.iso(row.updated_at),
+                words.exact(row.updated_at, zone),
+                row.held,
+            )
+        )
+    return shown
+
+
+def row_of(ticket_id: int, *, viewer: Person, now: datetime) -> TicketRow:
+    """One row anew, after a change; two statements. The caller has checked who may see it."""
+    rows = db.session.execute(_ONE, {"id": ticket_id}).all()
+    return ticket_rows(rows, zone=zone_of(viewer), now=now)[0]
+
+
+_ONE = sa.select(*ROW.columns).select_from(ROW.source).where(Ticket.id == sa.bindparam("id"))
+
+
+def zone_of(viewer: Person) -> ZoneInfo:
+    """The zone in which *viewer* reads times: their own, else the desk's."""
+    return words.zone(viewer.time_zone or setting("time_zone"))
+
+
+def tags_of(ticket_ids: Sequence[int]) -> dict[int, list[str]]:
+    """Names of tags by ticket, sorted; one statement, none for no tickets."""
+    tags: dict[int, list[str]] = {}
+    if ticket_ids:
+        for ticket_id, name in db.session.execute(TAGS, {"ids": list(ticket_ids)}):
+            tags.setdefault(ticket_id, []).append(name)
+    return tags
+
+
+def fetch(
+    columns: Columns,
+    filters: TicketFilters,
+    selection: Selection,
+) -> Fetched:
+    """The page of *filters*, by its cursor or number; one statement.
+
+    Raises:
+        Invalid: the cursor is none of this list's.
+    """
+    order = conditions.order_of(filters)
+    name = f"{filters.sort}.{filters.order}"
+    values: dict[str, Any] = dict(selection.values, limit=filters.limit + 1)
+    cursor = paging.decode(filters.cursor, name, order.columns) if filters.cursor else None
+    kind = "page"
+    if cursor is not None:
+        values |= {f"mark{n}": value for n, value in enumerate(cursor.values)}
+        kind = "before" if cursor.backwards else "after"
+        kind += "_null" if cursor.values[0] is None else ""
+        position = cursor.position
+    else:
+        position = values["offset"] = (filters.page - 1) * filters.limit
+    statement = _statement(columns, selection.shape, selection.is_sorted, order, kind)
+    rows = db.session.execute(statement, values).all()
+    has_more = len(rows) > filters.limit
+    rows = rows[: filters.limit]
+    backwards = cursor is not None and cursor.backwards
+    if backwards:
+        rows = rows[::-1]
+        position = max(0, position - len(rows))
+    keys = len(order.columns)
+
+    def beside(place: int, *, before: bool) -> str:
+        if not rows:
+            return ""
+        at = position if before else position + len(rows)
+        return paging.encode(paging.Cursor(tuple(rows[place][-keys:]), before, at), name)
+
+    has_previous = has_more if backwards else position > 0 or cursor is not None
+    has_next = backwards or has_more
+    return Fetched(
+        rows,
+        previous=beside(0, before=True) if has_previous else "",
+        next=beside(-1, before=False) if has_next else "",
+        position=position,
+    )
+
+
+@lru_cache(maxsize=512)
+def _statement(
+    columns: Columns, shape: Shape, is_sorted: bool, order: paging.Order, kind: str
+) -> sa.Select[Any]:
+    backwards = kind.startswith("before")
+    keys = [column.label(f"key{n}") for n, column in enumerate(order.columns)]
+    statement = sa.select(*columns.columns, *keys).select_from(columns.source)
+    statement = statement.where(*conditions.where(shape))
+    if kind != "page":
+        marks = [
+            sa.bindparam(f"mark{n}", type_=column.type) for n, column in enumerate(order.columns)
+        ]
+        at_null = kind.endswith("_null")
+        statement = statement.where(order.beyond(marks, backwards=backwards, at_null=at_null))
+    else:
+        statement = statement.offset(sa.bindparam("offset", type_=sa.Integer))
+    if is_sorted:
+        order = paging.Order(
+            (unindexed(order.columns[0]), *order.columns[1:]), order.descending, order.has_nulls
+        )
+    return statement.order_by(*order.by(backwards=backwards)).limit(
+        sa.bindparam("limit", type_=sa.Integer)
+    )
+
+
+def count_capped(filters: TicketFilters, *, viewer: Person, now: datetime, cap: int = CAP) -> int:
+    """How many tickets, or *cap* + 1 for more; one statement, two or three with rare filters."""
+    return _count(conditions.select_for(filters, viewer=viewer, now=now), cap)
+
+
+def _count(selection: Selection, cap: int) -> int:
+    values = dict(selection.values, cap=cap + 1)
+    return db.session.scalar(_counting(selection.shape), values) or 0
+
+
+@lru_cache(maxsize=512)
+def _counting(shape: Shape) -> sa.Select[int]:
+    found = sa.select(sa.literal(1)).select_from(Ticket).where(*conditions.where(shape))
+    capped = found.limit(sa.bindparam("cap", type_=sa.Integer)).subquery()
+    return sa.select(sa.func.count()).select_from(capped)
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Exact counts; keys are values of status and priority, category keys, and agents' ids."""
+
+    total: int = 0
+    by_status: Mapping[str, int] = field(default_factory=dict)
+    by_priority: Mapping[str, int] = field(default_factory=dict)
+    by_category: Mapping[str, int] = field(default_factory=dict)
+    by_assignee: Mapping[int | None, int] = field(default_factory=dict)
+
+
+def statistics(filters: TicketFilters, *, viewer: Person, now: datetime) -> Statistics:
+    """Counts under *filters*; one statement that reads every ticket they name."""
+    selection = conditions.select_for(filters, viewer=viewer, now=now)
+    by = (Ticket.status, Ticket.priority, Ticket.category_id, Ticket.assignee_id)
+    statement = sa.select(*by, sa.func.count().label("found")).group_by(*by)
+    statement = statement.where(*conditions.where(selection.shape))
+    keys = {card.id: card.key for card in catalog.categories().values()}
+    status, priority, category = Counter[str](), Counter[str](), Counter[str]()
+    assignee = Counter[int | None]()
+    for row in db.session.execute(statement, selection.values):
+        status[row.status.value] += row.found
+        priority[row.priority.value] += row.found
+        category[keys[row.category_id]] += row.found
+        assignee[row.assignee_id] += row.found
+    return Statistics(sum(status.values()), status, priority, category, assignee)
+
+
+def _page_text(found: Fetched, total: str) -> str:
+    if not found.rows:
+        return ""
+    first, last = found.position + 1, found.position + len(found.rows)
+    return f"{first:,} to {last:,} of {total}"
+
+
+def _link(path: str, filters: TicketFilters, base: TicketFilters | None, cursor: str) -> str | None:
+    query = filters.to_query(base, cursor=cursor)
+    return f"{path}{'&' if '?' in path else '?'}{query}" if cursor else None
