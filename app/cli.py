@@ -23,6 +23,7 @@ COMMANDS = {
     "scheduler": "app.process.commands:scheduler",
     "prepare": "app.process.commands:prepare",
     "db": "flask_migrate.cli:db",
+    "sla": "app.automation.commands:sla",
 }
 
 

@@ -212,6 +212,7 @@ class Ticket(Base):
         sa.Index("ix_ticket_due_at_id", "due_at", "id"),
         sa.Index(
             "ix_ticket_resolved",
+            "status",  # constant in it, but else SQLite prefers the index on status and id
             "resolved_at",
             sqlite_where=sa.text("status = 'resolved'"),
             postgresql_where=sa.text("status = 'resolved'"),

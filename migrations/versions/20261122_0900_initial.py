@@ -833,7 +833,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_ticket_requester_id_id", ["requester_id", "id"], unique=False)
         batch_op.create_index(
             "ix_ticket_resolved",
-            ["resolved_at"],
+            ["status", "resolved_at"],
             unique=False,
             sqlite_where=sa.text("status = 'resolved'"),
             postgresql_where=sa.text("status = 'resolved'"),

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from app.accounts.models import Role
-from app.automation import escalation
+from app.automation import commands, escalation
 from app.automation.escalation import Swept
 from app.core.db import db
 from app.mail.models import OutboundEmail
@@ -20,6 +20,7 @@ from app.tickets import clocks, notifications, properties
 from app.tickets.models import SlaClock, Ticket, TicketEvent
 from app.tickets.words import ClockState, EventKind, Priority, Status
 from tests.factories import make_agent, make_group, make_ticket
+from worker import jobs
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 FIRST, RESOLUTION = Target.FIRST_RESPONSE, Target.RESOLUTION
@@ -324,3 +325,21 @@ def test_claims_walk_their_indexes(app: Flask, statements: list[str]) -> None:
     assert "ix_sla_clock_due" in plans[0]
     assert "ix_sla_clock_warn" in plans[1]
     assert not any("SCAN" in plan for plan in plans)
+
+
+def test_command_sweeps_once_and_says_how_much(app: Flask) -> None:
+    open_ticket()
+
+    first = app.test_cli_runner().invoke(commands.sla, ["sweep"])
+    second = app.test_cli_runner().invoke(commands.sla, ["sweep"])
+
+    assert (first.exit_code, first.output) == (0, "breaches 2, warnings 0, failed 0\n")
+    assert (second.exit_code, second.output) == (0, "breaches 0, warnings 0, failed 0\n")
+
+
+def test_job_sweeps(app: Flask) -> None:
+    ticket = open_ticket()
+
+    jobs.sweep_sla()
+
+    assert len(history(ticket, EventKind.SLA_BREACHED)) == 2
