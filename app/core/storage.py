@@ -24,10 +24,6 @@ PIECE = 1 << 20  # bytes in memory at once
 _digest = re.compile(r"[0-9a-f]{64}")
 
 
-class TooLarge(Exception):
-    """More bytes came than were allowed; nothing of them was kept."""
-
-
 @dataclass(frozen=True, slots=True)
 class Stored:
     """Bytes in the storage: their SHA-256 in hex, and how many they are."""
@@ -42,21 +38,18 @@ class Storage:
 
     root: Path
 
-    def put(self, source: IO[bytes], *, limit: int | None = None) -> Stored:
+    def put(self, source: IO[bytes]) -> Stored:
         """Keep what *source* yields from where it stands; equal bytes are kept once.
 
         When this returns, the file and its name survive a power cut.
 
         Raises:
-            TooLarge: *source* has more than *limit* bytes.
             OSError: the disk is full or broken.
         """
         with self._unfinished() as (descriptor, draft):
             digest, size = hashlib.sha256(), 0
             while piece := source.read(PIECE):
                 size += len(piece)
-                if limit is not None and size > limit:
-                    raise TooLarge
                 digest.update(piece)
                 view = memoryview(piece)
                 while view:

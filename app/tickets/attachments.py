@@ -19,7 +19,7 @@ from werkzeug.datastructures import FileStorage
 
 from app.core.db import db
 from app.core.errors import Invalid
-from app.core.storage import TooLarge, storage
+from app.core.storage import storage
 from app.tickets.models import Attachment, Comment
 from app.tickets.words import Visibility
 from app.web.security import MAX_FILE, MAX_FILES
@@ -72,41 +72,48 @@ def problems(uploads: Sequence[FileStorage], *, kept: int = 0) -> list[str]:
     """What is wrong with chosen files, in words for whoever chose them; reads no content.
 
     Args:
-        kept: how many files are already there from the last try.
+        kept: how many files are there already, from a try before.
     """
     found = []
     if len(uploads) + kept > MAX_FILES:
         found.append(
-            f"Send at most {MAX_FILES} files at once, these are {len(uploads) + kept}. "
-            "Put the others into a second message."
+            f"At most {MAX_FILES} files go with one message, these are {len(uploads) + kept}. "
+            "Send the others in a reply."
         )
-    for upload in uploads:
-        size = _size(upload.stream)
-        name = clean_filename(upload.filename or "")
-        if size == 0:
-            found.append(f"{name} is empty. Choose it again, or leave it out.")
-        elif size > MAX_FILE:
-            found.append(
-                f"{name} has {filesize(size)}, at most 25 MB can be sent. "
-                "Send a smaller one, or a link to it."
-            )
-    return found
+    return found + [problem for upload in uploads if (problem := problem_of(upload))]
+
+
+def problem_of(upload: FileStorage) -> str:
+    """The same for one file; "" where it is fine."""
+    name, size = clean_filename(upload.filename or ""), _size(upload.stream)
+    if size == 0:
+        return f"{name} is empty. Choose it again, or leave it out."
+    if size > MAX_FILE:
+        return f"{name} has {filesize(size)}, at most 25 MB can be sent. Try a smaller one."
+    return ""
+
+
+def store_uploads(chosen: Iterable[object]) -> list[StoredFile]:
+    """Keep the bytes of what a file field brought, before the transaction that makes the rows.
+
+    Raises:
+        Invalid: more than ten, an empty one, or one larger than 25 MB.
+    """
+    uploads = uploads_of(chosen)
+    if found := problems(uploads):
+        raise Invalid(" ".join(found), {"attachments": " ".join(found)})
+    return [store_upload(upload) for upload in uploads]
 
 
 def store_upload(upload: FileStorage) -> StoredFile:
-    """Keep an uploaded file's bytes, before the transaction that makes its row.
+    """Keep an uploaded file's bytes.
 
     Raises:
         Invalid: empty, or larger than 25 MB.
     """
-    found = problems([upload])
-    if found:
-        raise Invalid(found[0], {"attachments": found[0]})
-    try:
-        return _store(upload.stream, upload.filename or "", upload.mimetype, limit=MAX_FILE)
-    except TooLarge:
-        message = f"{clean_filename(upload.filename or '')} is larger than 25 MB."
-        raise Invalid(message, {"attachments": message}) from None
+    if problem := problem_of(upload):
+        raise Invalid(problem, {"attachments": problem})
+    return _store(upload.stream, upload.filename or "", upload.mimetype)
 
 
 def store_bytes(
@@ -250,13 +257,12 @@ def _store(
     filename: str,
     content_type: str,
     *,
-    limit: int | None = None,
     is_inline: bool = False,
     content_id: str = "",
 ) -> StoredFile:
     sample = stream.read(SAMPLE)
     stream.seek(0)
-    stored = storage().put(stream, limit=limit)
+    stored = storage().put(stream)
     return StoredFile(
         sha256=stored.sha256,
         filename=clean_filename(filename),

@@ -345,7 +345,7 @@ def _rows(
     return [_own_row(row) for row in rows]
 
 
-def _own_row(row: sa.Row[Any]) -> OwnRow:
+def _own_row(row: Any) -> OwnRow:
     times = (row.created_at, row.resolved_at, row.closed_at, row.commented_at)
     return OwnRow(
         id=row.id,
