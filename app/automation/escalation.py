@@ -15,7 +15,7 @@ import structlog
 
 from app.accounts.models import Distribution, Group
 from app.core import cache
-from app.core.db import begin_write, db
+from app.core.db import begin_write, db, is_busy
 from app.core.errors import DomainError
 from app.sla import queries
 from app.sla.models import EscalationKind
@@ -70,10 +70,10 @@ def _next(
         clock_id = clock.id
         tell(clock, now=now)
         db.session.commit()
-    except Exception:
+    except Exception as error:
         db.session.rollback()
-        if clock_id is None:
-            raise  # not this clock's fault: the database is gone or busy
+        if clock_id is None or is_busy(error) or getattr(error, "connection_invalidated", False):
+            raise  # not this clock's fault: the database is gone or busy, the next sweep goes on
         log.exception("escalation failed", clock=clock_id)
         begin_write()
         later = sa.update(SlaClock).where(SlaClock.id == clock_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -307,6 +308,21 @@ def test_failing_clock_is_tried_again_an_hour_later_and_holds_up_nobody(
     assert escalation.sweep(at(5)) == Swept(breached=1)
     assert history(broken, EventKind.SLA_BREACHED) == ["First response is overdue"]
     assert clock_of(broken, FIRST).retry_at is None
+
+
+def test_busy_database_postpones_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = open_ticket()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise sa.exc.OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(notifications, "sla_breached", fail)
+        with pytest.raises(sa.exc.OperationalError):
+            escalation.sweep(at(4))
+
+    assert escalation.sweep(at(4.1)) == Swept(breached=1)
+    assert history(ticket, EventKind.SLA_BREACHED) == ["First response is overdue"]
 
 
 def test_claims_walk_their_indexes(app: Flask, statements: list[str]) -> None:
