@@ -19,11 +19,10 @@ limiter = Limiter(key_func=get_remote_address)
 def _render_item(kind: str, item: Any, context: Any) -> str | bool:
     """Write our column types into migrations as plain ``sa`` types, so that they stay readable."""
     from app.core.db import UTCDateTime
-    from app.tickets.models import PriorityRank
 
     if kind == "type" and isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
-    if kind == "type" and isinstance(item, PriorityRank):
+    if kind == "type" and isinstance(getattr(item, "impl", None), sa.SmallInteger):
         return "sa.SmallInteger()"
     if kind == "type" and isinstance(item, sa.Enum):
         return f"sa.String({item.length})"

@@ -1,0 +1,181 @@
+"""The forms of accounts. A line is one line: what no database can hold is refused, not stored."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+from zoneinfo import available_timezones
+
+from wtforms import (
+    EmailField,
+    Form,
+    HiddenField,
+    PasswordField,
+    SelectChoice,
+    SelectField,
+    StringField,
+)
+from wtforms.validators import EqualTo, InputRequired, Length, ValidationError
+
+from app.accounts import passwords, people
+from app.accounts.models import Person, Presence, Role
+from app.core.errors import Invalid
+from app.web.forms import BaseForm, one_line, stripped
+
+LANGUAGES = {
+    "en": "English",
+    "de": "Deutsch",
+    "es": "Español",
+    "fr": "Français",
+    "it": "Italiano",
+    "nl": "Nederlands",
+    "pl": "Polski",
+    "pt": "Português",
+    "sv": "Svenska",
+    "ja": "日本語",
+    "zh": "中文",
+    "ar": "العربية",
+}
+ROLES = {
+    Role.AGENT.value: "Agent",
+    Role.SUPERVISOR.value: "Supervisor",
+    Role.ADMIN.value: "Admin",
+}
+CONTINENTS = {"Africa", "America", "Antarctica", "Asia", "Atlantic"} | {
+    *("Australia", "Europe", "Indian", "Pacific"),
+}
+
+
+def mail_address(form: Form, field: EmailField) -> None:
+    """Bring a mail address into its stored form, or refuse it."""
+    try:
+        field.data = people.normal_address(field.data or "")
+    except Invalid as error:
+        raise ValidationError(error.message) from None
+
+
+def email_field(label: str = "Mail address", **options: Any) -> EmailField:
+    """A field for one mail address."""
+    checks = [InputRequired("Enter your mail address."), Length(max=254), mail_address]
+    return EmailField(label, checks, filters=[stripped], **options)
+
+
+def name_field(label: str = "Name") -> StringField:
+    """A field for a person's name."""
+    checks = [InputRequired("Enter a name."), Length(max=people.NAME_LENGTH), one_line]
+    return StringField(label, checks, filters=[stripped])
+
+
+def new_password_field(label: str = "New password") -> PasswordField:
+    """A field for a password that is being chosen."""
+    length = Length(
+        passwords.LEAST,
+        passwords.MOST,
+        f"Choose {passwords.LEAST} to {passwords.MOST} characters; several words are good.",
+    )
+    return PasswordField(label, [InputRequired("Choose a password."), length])
+
+
+class SignInForm(BaseForm):
+    """Address and password, and where to go then."""
+
+    email = email_field()
+    password = PasswordField(
+        "Password", [InputRequired("Enter your password."), Length(max=passwords.MOST)]
+    )
+    next = HiddenField()
+
+
+class LinkRequestForm(BaseForm):
+    """Where to send a link."""
+
+    email = email_field()
+
+
+class KeyForm(BaseForm):
+    """The button on a link's page."""
+
+    key = HiddenField(validators=[InputRequired(), Length(max=100)])
+
+
+class NewPasswordForm(KeyForm):
+    """A new password, by a link."""
+
+    password = new_password_field()
+    again = PasswordField(
+        "New password, once more", [EqualTo("password", "The two passwords differ.")]
+    )
+
+
+class InvitationForm(KeyForm):
+    """Somebody new: their name and password."""
+
+    name = name_field("Your name")
+    password = new_password_field("Password")
+
+
+class FirstAdminForm(KeyForm):
+    """The first admin."""
+
+    name = name_field("Your name")
+    email = email_field()
+    password = new_password_field("Password")
+
+
+class ProfileForm(BaseForm):
+    """What a person says about themselves."""
+
+    name = name_field()
+    language = SelectField("Language of your mails", choices=LANGUAGES)
+    time_zone = SelectField("Time zone")
+
+    def __init__(self, person: Person, **options: Any) -> None:
+        super().__init__(obj=person, **options)
+        self.time_zone.choices = time_zones()
+        if person.language not in LANGUAGES:  # came with a mail or over the API: keep it
+            self.language.choices = LANGUAGES | {person.language: person.language}
+
+
+class PasswordForm(BaseForm):
+    """Another password, by whoever knows the one until now."""
+
+    current = PasswordField("Current password", [Length(max=passwords.MOST)])
+    password = new_password_field()
+
+
+class TokenForm(BaseForm):
+    """A name for a new API token."""
+
+    label = StringField(
+        "What is it for?",
+        [InputRequired("Enter what it is for."), Length(max=100), one_line],
+        filters=[stripped],
+    )
+
+
+class InviteForm(BaseForm):
+    """Whom to invite, and as what."""
+
+    name = name_field()
+    email = email_field()
+    role = SelectField("Role", choices=ROLES)
+
+
+class PresenceForm(BaseForm):
+    """The buttons of the frame."""
+
+    presence = SelectField(choices=[p.value for p in Presence])
+    next = HiddenField()
+
+
+@cache
+def time_zones() -> list[SelectChoice]:
+    """Choices of time zones by continent; "" is the desk's own."""
+    own = SelectChoice("", "The desk's own")
+    names = sorted(available_timezones())
+    return [own, SelectChoice("UTC")] + [
+        SelectChoice(name, city.replace("_", " "), optgroup=continent)
+        for name in names
+        for continent, _, city in [name.partition("/")]
+        if continent in CONTINENTS
+    ]

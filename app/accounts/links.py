@@ -1,0 +1,129 @@
+"""One-time links: sign in, reset a password, accept an invitation, become the first admin.
+
+The link holds a random key and the row its SHA-256. Opening a link changes nothing, since mail
+scanners open every link; the button on its page uses it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+
+import sqlalchemy as sa
+from flask import current_app
+
+from app.accounts import people
+from app.accounts.models import LINK_LIFETIME, LinkPurpose, OneTimeLink, Person, PersonEmail
+from app.accounts.sign_in import key_hash
+from app.core.db import db
+from app.core.errors import NotFound
+from app.mail import outbox
+from app.settings import Settings
+
+PATHS = {
+    LinkPurpose.SIGN_IN: "/login/confirmation",
+    LinkPurpose.PASSWORD_RESET: "/password-reset/confirmation",
+    LinkPurpose.INVITATION: "/invitation",
+    LinkPurpose.FIRST_ADMIN: "/first-admin",
+}
+MAIL_KINDS = {
+    LinkPurpose.SIGN_IN: "sign_in_link",
+    LinkPurpose.PASSWORD_RESET: "password_reset",
+}
+
+
+class DeadLink(NotFound):
+    """Unknown, used or expired: nobody learns which."""
+
+    def __init__(self) -> None:
+        super().__init__("This link was used already, or it is too old. Ask for a new one.")
+
+
+def make(
+    purpose: LinkPurpose, *, person_id: int | None = None, address: str = "", now: datetime
+) -> str:
+    """Make a link; its path with the key, to be put behind ``BASE_URL``."""
+    key = secrets.token_urlsafe(32)
+    lifetime = LINK_LIFETIME[purpose]
+    db.session.add(
+        OneTimeLink(
+            purpose=purpose,
+            key_hash=key_hash(key),
+            person_id=person_id,
+            address=address,
+            created_at=now,
+            expires_at=now + lifetime,
+        )
+    )
+    # In the query, not in the path: paths are logged.
+    return f"{PATHS[purpose]}?key={key}"
+
+
+def url(path: str) -> str:
+    """*path* on this site as the world sees it: from ``BASE_URL``, never from a Host header."""
+    settings: Settings = current_app.extensions["settings"]
+    return settings.base_url + path
+
+
+def find(key: str, purpose: LinkPurpose, *, now: datetime) -> OneTimeLink:
+    """The link of a key, if it may still be used.
+
+    Raises:
+        DeadLink: it may not.
+    """
+    link = db.session.scalar(
+        sa.select(OneTimeLink).where(
+            OneTimeLink.key_hash == key_hash(key),
+            OneTimeLink.purpose == purpose,
+            OneTimeLink.used_at.is_(None),
+            OneTimeLink.expires_at > now,
+        )
+    )
+    if link is None or (link.person_id is not None and not _is_active(link.person_id)):
+        raise DeadLink
+    return link
+
+
+def use(link: OneTimeLink, *, now: datetime) -> None:
+    """Use *link* up, and with it every other of its purpose for the same person.
+
+    Raises:
+        DeadLink: somebody was quicker.
+    """
+    same = sa.update(OneTimeLink).where(OneTimeLink.used_at.is_(None)).values(used_at=now)
+    won = db.session.scalar(same.where(OneTimeLink.id == link.id).returning(OneTimeLink.id))
+    if won is None:
+        raise DeadLink
+    kin = OneTimeLink.person_id.is_not_distinct_from(link.person_id)
+    db.session.execute(same.where(kin, OneTimeLink.purpose == link.purpose))
+    if link.address:
+        people.prove(link.address, now=now)
+
+
+def mail(purpose: LinkPurpose, address: str, *, now: datetime) -> None:
+    """Send a link to *address* if somebody active has it; else nothing, and nobody is told.
+
+    Only a main or proven address gets one: a further address that came along with a ticket shows
+    nothing about whose it is.
+    """
+    row = db.session.execute(
+        sa.select(Person.id, Person.name)
+        .join(PersonEmail)
+        .where(
+            PersonEmail.address == address,
+            Person.is_active,
+            sa.or_(PersonEmail.is_main, PersonEmail.proven_at.is_not(None)),
+        )
+    ).one_or_none()
+    if row is None:
+        return
+    path = make(purpose, person_id=row.id, address=address, now=now)
+    minutes = int(LINK_LIFETIME[purpose].total_seconds()) // 60
+    context = {"path": path, "name": row.name, "minutes": minutes}
+    outbox.queue(
+        [outbox.row(MAIL_KINDS[purpose], address, name=row.name, context=context, now=now)]
+    )
+
+
+def _is_active(person_id: int) -> bool:
+    return bool(db.session.scalar(sa.select(Person.is_active).where(Person.id == person_id)))

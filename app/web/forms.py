@@ -1,0 +1,38 @@
+"""The base of all forms, and the checks that they share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import Field, Form
+from wtforms.validators import ValidationError
+
+
+class BaseForm(FlaskForm):
+    """A form with its CSRF token; typed, which WTForms is not."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+
+    def validate_on_submit(self, extra_validators: Any = None) -> bool:
+        """True where the form was sent and everything in it is right."""
+        valid: bool = super().validate_on_submit(extra_validators)  # type: ignore[no-untyped-call]
+        return valid
+
+
+def stripped(text: Any) -> Any:
+    """A filter: without white space around it."""
+    return text.strip() if isinstance(text, str) else text
+
+
+def one_line(form: Form, field: Field) -> None:
+    """Refuse line ends, NUL and other characters that nobody types into one line."""
+    if field.data and not field.data.isprintable():
+        raise ValidationError("Use letters, digits and signs only, on one line.")
+
+
+def plain_text(form: Form, field: Field) -> None:
+    """Refuse what no database holds in a text: PostgreSQL takes no NUL."""
+    if field.data and "\0" in field.data:
+        raise ValidationError("There is a character in this that cannot be stored.")

@@ -1,0 +1,63 @@
+"""Every rate limit of a form, by name, in one place; the API has its own.
+
+Counted in Redis over all processes, or in each process's memory while Redis is down.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from ipaddress import ip_address
+
+from flask import Response, request
+from flask_limiter import RouteLimit
+
+from app.extensions import limiter
+
+# Only failed sign-ins count, so nobody is locked out by signing in often.
+SIGN_IN_BY_ADDRESS = "10 per 15 minutes"
+SIGN_IN_BY_IP = "50 per 15 minutes"
+LINK_BY_ADDRESS = "5 per hour"  # mails that anybody can have sent to somebody
+LINK_BY_IP = "30 per hour"
+KEY_BY_IP = "60 per 15 minutes"  # one-time links that were tried
+TICKET_BY_IP = "20 per 10 minutes"  # the public ticket form; an office shares one address
+TICKET_BY_ADDRESS = "20 per hour"
+
+
+def by_ip(limit: str) -> RouteLimit:
+    """Limit the posts of one network address."""
+    return limiter.limit(limit, key_func=network, methods=["POST"])
+
+
+def by_address(limit: str) -> RouteLimit:
+    """Limit the posts that name one mail address (field ``email``), whoever sends them."""
+    return limiter.limit(limit, key_func=_address_named, methods=["POST"])
+
+
+def failures_by_ip(limit: str) -> RouteLimit:
+    """Limit the failed posts of one network address."""
+    return limiter.limit(limit, key_func=network, methods=["POST"], deduct_when=_has_failed)
+
+
+def failures_by_address(limit: str) -> RouteLimit:
+    """Limit the failed posts that name one mail address, whoever sends them."""
+    return limiter.limit(limit, key_func=_address_named, methods=["POST"], deduct_when=_has_failed)
+
+
+def network() -> str:
+    """Whose request this is: an IPv4 address, or the /64 that one IPv6 customer has."""
+    text = request.remote_addr or ""
+    try:
+        ip = ip_address(text)
+    except ValueError:
+        return text or "unknown"
+    return text if ip.version == 4 else ip.exploded[:19]
+
+
+def _address_named() -> str:
+    """A hash of the address: what people typed stays out of Redis. Nothing named: the network."""
+    address = request.form.get("email", "").strip().lower()
+    return sha256(address.encode("utf-8", "replace")).hexdigest() if address else network()
+
+
+def _has_failed(response: Response) -> bool:
+    return response.status_code >= 400
