@@ -92,7 +92,9 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _register(app: Flask) -> None:
     """Every area's pages and commands."""
     from app.accounts import init_accounts
+    from app.desk.routes import init_desk
     from app.web import health
 
     app.register_blueprint(health.bp)
     init_accounts(app)
+    init_desk(app)

@@ -20,6 +20,7 @@ from app.core.settings_store import DEFAULTS, setting
 from app.mail import outbox
 from app.mail.tokens import reply_token
 from app.routing import assignment
+from app.routing.rules import Choice
 from app.sla.targets import Facts
 from app.tickets import attachments, catalog, clocks, decisions, keys, notifications, properties
 from app.tickets.attachments import StoredFile
@@ -191,7 +192,7 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
     why = [
         *new.decisions,
         ("requester", _who(asker), []),
-        *([("priority", points.reason, points.details)] if points else []),
+        *([("priority", points.summary, points.details)] if points else []),
         ("rules", choice.summary, choice.explanation),
         ("sla", service.summary, service.details),
         ("auto_response", answered, []),
@@ -279,7 +280,7 @@ def _priority(
 def _history(
     new: NewTicket,
     actor: By,
-    choice: assignment.Choice,
+    choice: Choice,
     agent: directory.AgentCard | None,
     group: directory.GroupCard | None,
     *,
@@ -425,7 +426,7 @@ def _notices(
     ticket_id: int,
     number: str,
     priority: Priority,
-    choice: assignment.Choice,
+    choice: Choice,
     actor: By,
     *,
     now: datetime,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_wtf import FlaskForm
 from wtforms import (
     EmailField,
     MultipleFileField,
@@ -18,6 +17,7 @@ from wtforms.validators import Email, InputRequired, Length, Optional
 
 from app.tickets import catalog
 from app.tickets.words import Priority, Visibility
+from app.web.forms import BaseForm
 
 
 def clean(text: str | None) -> str:
@@ -31,7 +31,7 @@ def clean_line(text: str | None) -> str:
     return " ".join(clean(text).split())
 
 
-class ReplyForm(FlaskForm):  # type: ignore[misc]
+class ReplyForm(BaseForm):
     """A reply or an internal note. The version rides along for the record alone."""
 
     body = TextAreaField("Your comment", filters=[clean], validators=[Length(max=50_000)])
@@ -48,7 +48,7 @@ class ReplyForm(FlaskForm):  # type: ignore[misc]
     )
 
 
-class PhoneTicketForm(FlaskForm):  # type: ignore[misc]
+class PhoneTicketForm(BaseForm):
     """A ticket that an agent opens for somebody who called or came by."""
 
     name = StringField(
@@ -83,8 +83,8 @@ class PhoneTicketForm(FlaskForm):  # type: ignore[misc]
     )
     attachments = MultipleFileField("Files")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         active = [card for card in catalog.categories().values() if card.is_active]
         self.category.choices = [(card.key, card.name) for card in active]
         subs: dict[str, list[tuple[str, str]]] = {"": [("", "None")]}

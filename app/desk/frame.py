@@ -10,9 +10,11 @@ from flask import request
 from app.accounts import directory
 from app.accounts.access import current_person
 from app.accounts.models import Person
+from app.core.cache import for_seconds
+from app.core.db import db
 from app.core.settings_store import setting
-from app.routing.assignment import loads
-from app.search.counts import rail_counts
+from app.routing.assignment import LOAD_OF_ONE
+from app.search.counts import KEPT_SECONDS, rail_counts
 from app.web import words
 
 
@@ -73,7 +75,7 @@ def viewer_zone(person: Person) -> ZoneInfo:
 
 def _me(person: Person) -> Me:
     card = directory.agents()[person.id]
-    load = loads().get(person.id, 0)
+    load = for_seconds(f"load:{person.id}", KEPT_SECONDS, lambda: _load_of(person))
     state = person.presence.value.capitalize()
     return Me(
         name=card.name,
@@ -82,3 +84,7 @@ def _me(person: Person) -> Me:
         presence=person.presence.value,
         presence_text=f"{state}, {load} of {card.max_tickets} tickets",
     )
+
+
+def _load_of(person: Person) -> int:
+    return db.session.scalar(LOAD_OF_ONE, {"agent_id": person.id}) or 0

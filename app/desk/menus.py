@@ -10,8 +10,7 @@ from app.accounts import directory
 from app.accounts.access import hidden_group_ids
 from app.accounts.models import AGENT_ROLES, Person, Presence
 from app.core.db import db
-from app.routing.assignment import loads
-from app.tickets.models import Tag, Ticket
+from app.tickets.models import LOAD, Tag, Ticket
 from app.tickets.words import Priority, Status
 
 KINDS = ("status", "priority", "assignment", "tags")
@@ -68,9 +67,16 @@ def _holders(ticket: Ticket, viewer: Person) -> Groups:
             sa.select(Person.id, Person.presence).where(
                 Person.role.in_(AGENT_ROLES), Person.is_active
             )
-        ).tuples()
+        )
+        .tuples()
+        .all()
     )
-    load = loads()
+    loads = (
+        sa.select(Ticket.assignee_id, sa.func.count())
+        .where(sa.text(LOAD), Ticket.assignee_id.is_not(None))
+        .group_by(Ticket.assignee_id)
+    )
+    load = dict(db.session.execute(loads).tuples().all())
     agents = [Choice("", "Nobody", ticket.assignee_id is None)]
     cards = [card for card in directory.agents().values() if card.id in presences]
     for card in sorted(cards, key=lambda card: card.id != viewer.id):

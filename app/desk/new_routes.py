@@ -31,9 +31,12 @@ def new() -> ResponseReturnValue:
 def open_ticket() -> ResponseReturnValue:
     """Open a ticket with source phone; it has had its first response."""
     form = PhoneTicketForm()
-    if form.validate():
+    if form.validate_on_submit():
         try:
-            files = attachments.store_uploads(form.attachments.data)
+            uploads = attachments.uploads_of(form.attachments.data)
+            if wrong := attachments.problems(uploads):
+                raise Invalid(wrong[0], {"attachments": wrong[0]})
+            files = [attachments.store_upload(upload) for upload in uploads]
             card = catalog.category_by_key(form.category.data)
             sub = form.subcategory.data or ""
             begin_write()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,10 +16,10 @@ from app.core.db import db
 from app.core.html import text_to_html
 from app.mail.models import InboundEmail
 from app.sla import queries as sla_queries
-from app.tickets import catalog, clocks, timeline
+from app.tickets import attachments, catalog, clocks, timeline
+from app.tickets.attachments import FileChip
 from app.tickets.decisions import TITLES
 from app.tickets.models import (
-    Attachment,
     Comment,
     DecisionRecord,
     HeldEmail,
@@ -68,16 +67,7 @@ class TicketView:
     due_tone: str
     score_text: str
     is_deleted: bool
-
-
-@dataclass(slots=True)
-class FileChip:
-    """A file to open."""
-
-    name: str
-    path: str
-    size_text: str
-    is_image: bool
+    can_delete: bool
 
 
 @dataclass(slots=True)
@@ -264,6 +254,7 @@ class TicketPage:
                 f"{ticket.priority_score} points" if ticket.priority_score is not None else ""
             ),
             is_deleted=ticket.deleted_at is not None,
+            can_delete=self.viewer.is_supervisor and ticket.deleted_at is None,
         )
 
     def entries(self, *, everything: bool = False) -> tuple[list[Any], bool]:
@@ -293,9 +284,9 @@ class TicketPage:
         ).all()
         left_out = len(rows) > limit
         comments = list(reversed(rows[:limit]))
-        files = self._files()
-        views = [self._description(files[None])]
-        views += [self._comment(row, files[row.id]) for row in comments]
+        files = attachments.chips(self.ticket.id, self.path, with_internal=True)
+        views = [self._description(files.get(None, []))]
+        views += [self._comment(row, files.get(row.id, [])) for row in comments]
         since = comments[0].created_at if left_out and comments else None
         return self._with_events(views, self._events(since)), left_out
 
@@ -435,30 +426,6 @@ class TicketPage:
         there = words.moment(self.now, self.now, words.zone(person.time_zone))
         city = person.time_zone.rpartition("/")[2].replace("_", " ")
         return f"{city}, {there} there"
-
-    def _files(self) -> dict[int | None, list[FileChip]]:
-        found: dict[int | None, list[FileChip]] = defaultdict(list)
-        rows = db.session.execute(
-            sa.select(
-                Attachment.id,
-                Attachment.comment_id,
-                Attachment.filename,
-                Attachment.content_type,
-                Attachment.size,
-            )
-            .where(Attachment.ticket_id == self.ticket.id, ~Attachment.is_inline)
-            .order_by(Attachment.id)
-        )
-        for row in rows:
-            found[row.comment_id].append(
-                FileChip(
-                    row.filename,
-                    f"{self.path}/attachments/{row.id}",
-                    words.filesize(row.size),
-                    row.content_type.startswith("image/"),
-                )
-            )
-        return found
 
     def _description(self, files: list[FileChip]) -> CommentView:
         ticket, person = self.ticket, self.ticket.requester

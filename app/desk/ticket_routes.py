@@ -72,9 +72,13 @@ def change(number: str, kind: str) -> ResponseReturnValue:
 def comment(number: str) -> ResponseReturnValue:
     """A public reply or an internal note."""
     form = ReplyForm()
-    files = attachments.store_uploads(form.attachments.data) if form.validate() else []
-    if form.errors:
+    uploads = attachments.uploads_of(form.attachments.data)
+    wrong = attachments.problems(uploads)
+    if not form.validate_on_submit() or wrong:
+        form.attachments.errors = (*form.attachments.errors, *wrong)
         return _not_sent(_load(number), form, 422)
+    get_visible(number, to=current_person())  # before anything is kept on disk
+    files = [attachments.store_upload(upload) for upload in uploads]
     begin_write()
     ticket = get_visible(number, to=current_person(), lock=True)
     try:
@@ -89,7 +93,7 @@ def comment(number: str) -> ResponseReturnValue:
         )
     except (Invalid, Conflict) as error:
         db.session.rollback()
-        form.body.errors = [error.message]
+        form.body.errors = (error.message,)
         return _not_sent(_load(number), form, error.status)
     db.session.commit()
     sent = "Note added" if added.visibility is Visibility.INTERNAL else "Reply sent"
@@ -183,8 +187,6 @@ def _page(
         "back": ("/desk/", "Queue"),
         "problem": problem,
         "notice": notice,
-        "menus": {kind: menus.menu(kind, ticket, person) for kind in menus.KINDS},
-        "known_tags": menus.known_tags(),
     }
 
 

@@ -37,8 +37,8 @@ def change_status(ticket: Ticket, to: Status, *, by: By, now: datetime) -> None:
     old = ticket.status
     if not ticket.can_become(to):
         raise InvalidTransition(old, to)
-    is_person = isinstance(by, Person)
-    if old is Status.CANCELLED and is_person and not by.is_supervisor:
+    person = by if isinstance(by, Person) else None
+    if old is Status.CANCELLED and person is not None and not person.is_supervisor:
         raise Forbidden("A cancelled ticket is opened again by a supervisor.")
     ticket.status = to
     if to is Status.RESOLVED:
@@ -50,8 +50,9 @@ def change_status(ticket: Ticket, to: Status, *, by: By, now: datetime) -> None:
         ticket.resolved_at = ticket.closed_at = None
     record(ticket, EventKind.STATUS, by=by, now=now, field="status", old=old.label, new=to.label)
     tell_ended(ticket, clocks.follow_status(ticket, old, now=now), now=now)
-    if to is Status.IN_PROGRESS and ticket.assignee_id is None and is_person and by.is_agent:
-        holding.give(ticket, by, by=by, now=now)
+    starts = to is Status.IN_PROGRESS and ticket.assignee_id is None
+    if starts and person is not None and person.is_agent:
+        holding.give(ticket, person, by=by, now=now)
     if old in DONE and ticket.assignee is not None and not _works_here(ticket.assignee):
         # HAND_OUT routes it again: whoever held it is gone.
         holding.give(ticket, None, by=by, now=now, details={"left": True})

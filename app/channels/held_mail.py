@@ -1,0 +1,125 @@
+"""What an agent decides about a mail from someone new: accept, let take part, split, discard."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.accounts import people
+from app.accounts.models import Person
+from app.channels import answers
+from app.channels.answers import Reply
+from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.core.db import db
+from app.core.errors import Conflict, Invalid, NotFound
+from app.mail import parsing
+from app.mail.models import InboundEmail, InboundState
+from app.mail.parsing import ParsedEmail
+from app.tickets import attachments
+from app.tickets.attachments import StoredFile
+from app.tickets.models import HeldEmail, Participant, Ticket, TicketMessageId
+from app.tickets.timeline import record
+from app.tickets.words import EventKind, HeldState, ParticipantKind, Source
+
+
+def decide(ticket: Ticket, held_id: int, decision: str, *, by: Person, now: datetime) -> str:
+    """Do what was chosen, once. Returns what happened, in words.
+
+    Args:
+        decision: a `HeldState` other than waiting.
+    Raises:
+        NotFound: no such held mail on this ticket.
+        Conflict: somebody has decided already.
+        Invalid: unknown decision.
+    """
+    held = db.session.get(HeldEmail, held_id, with_for_update=True) if held_id < 2**31 else None
+    if held is None or held.ticket_id != ticket.id:
+        raise NotFound("There is no such mail on this ticket.")
+    if held.state is not HeldState.WAITING:
+        raise Conflict("Somebody has decided about this mail already. Reload the page.")
+    try:
+        state = HeldState(decision)
+    except ValueError:
+        state = HeldState.WAITING
+    if state is HeldState.WAITING:
+        raise Invalid("Choose what to do with the mail.")
+    email = db.session.get_one(InboundEmail, held.inbound_email_id)
+    held.state, held.decided_by_id, held.decided_at = state, by.id, now
+    who = held.from_name or held.from_address
+    if state is HeldState.DISCARDED:
+        email.state, email.reason = InboundState.IGNORED, f"Discarded by {by.display_name}"
+        told = f"{by.display_name} discarded the mail from {who}"
+    elif state is HeldState.SPLIT:
+        number = _split(ticket, held, email, now=now)
+        told = f"The mail from {who} became {number}"
+    else:
+        _accept(ticket, held, email, takes_part=state is HeldState.ADDED, now=now)
+        told = f"{by.display_name} accepted the mail from {who}"
+    record(ticket, EventKind.MAIL_DECIDED, by=by, now=now, new=told, details={"held": held.id})
+    return f"{told}."
+
+
+def stored_files(mail: ParsedEmail) -> list[StoredFile]:
+    """The mail's attachments with their bytes in the storage."""
+    return [
+        attachments.store_bytes(
+            part.data,
+            part.filename,
+            part.content_type,
+            is_inline=part.inline,
+            content_id=part.content_id,
+        )
+        for part in mail.attachments
+    ]
+
+
+def _accept(
+    ticket: Ticket, held: HeldEmail, email: InboundEmail, *, takes_part: bool, now: datetime
+) -> None:
+    mail = parsing.parse(email.raw)
+    found = people.find_or_make(held.from_address, name=held.from_name, now=now)
+    person = db.session.get_one(Person, found.id)
+    if takes_part and db.session.get(Participant, (ticket.id, person.id)) is None:
+        kind = ParticipantKind.FOLLOWER
+        db.session.add(
+            Participant(ticket_id=ticket.id, person_id=person.id, kind=kind, created_at=now)
+        )
+    quoted = mail.text if mail.text.strip() != mail.reply_text.strip() else ""
+    answers.receive(
+        ticket,
+        Reply(
+            body=mail.reply_text or mail.text,
+            source=Source.EMAIL,
+            files=stored_files(mail),
+            body_html=mail.html,
+            quoted=quoted,
+            inbound_email_id=email.id,
+            message_ids=[email.message_id] if email.message_id else [],
+        ),
+        by=person,
+        now=now,
+    )
+    key = (email.message_id, ticket.id)
+    if email.message_id and db.session.get(TicketMessageId, key) is None:
+        db.session.add(TicketMessageId(message_id=key[0], ticket_id=ticket.id, created_at=now))
+    email.state = InboundState.COMMENT
+
+
+def _split(ticket: Ticket, held: HeldEmail, email: InboundEmail, *, now: datetime) -> str:
+    mail = parsing.parse(email.raw)
+    opened = take_in(
+        NewTicket(
+            subject=(mail.subject or "(no subject)")[:500],
+            description=mail.reply_text or mail.text,
+            description_html=mail.html,
+            requester=RequesterInput(held.from_address, held.from_name),
+            source=Source.EMAIL,
+            category_id=ticket.category_id,
+            mailbox_id=email.mailbox_id,
+            files=stored_files(mail),
+            inbound_message_ids=[email.message_id] if email.message_id else [],
+            decisions=[("threading", f"Held on {ticket.number}, made a ticket of its own.", [])],
+        ),
+        now=now,
+    )
+    email.state = InboundState.TICKET
+    return opened.number

@@ -1,0 +1,16 @@
+"""The blueprint "desk" with all of its routes."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app.desk import new_routes, queue_routes, ticket_routes
+from app.desk.frame import desk_frame
+
+__all__ = ["init_desk", "new_routes", "queue_routes"]
+
+
+def init_desk(app: Flask) -> None:
+    """Register the desk's pages and the frame around them."""
+    app.jinja_env.globals["desk_frame"] = desk_frame
+    app.register_blueprint(ticket_routes.bp)
