@@ -539,7 +539,9 @@ class TicketPage:
         elif state is ClockState.BREACHED:
             end = clock.stopped_at or now
             late = end - clock.due_at if clock.due_at else timedelta(0)
-            text, tone = f"overdue by {words.duration(late)}", "critical"
+            # Another policy may have moved the due time ahead; the breach stays one.
+            text = f"overdue by {words.duration(late)}" if late > timedelta(0) else "was overdue"
+            tone = "critical"
         elif state is ClockState.PAUSED:
             left = timedelta(seconds=clock.left_seconds or 0)
             text, tone = f"paused, {words.duration(left)} left", "closed"
