@@ -23,6 +23,8 @@ COMMANDS = {
     "scheduler": "app.process.commands:scheduler",
     "prepare": "app.process.commands:prepare",
     "db": "flask_migrate.cli:db",
+    "user": "app.accounts.commands:user",
+    "token": "app.accounts.commands:token",
     "sla": "app.automation.commands:sla",
 }
 
