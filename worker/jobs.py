@@ -6,6 +6,7 @@ from app.automation import escalation
 from app.automation import housekeeping as upkeep
 from app.core.clock import utcnow
 from app.core.jobs import Job, bells
+from app.routing import waiting
 
 
 def sweep_sla() -> None:
@@ -18,3 +19,9 @@ def housekeeping() -> None:
     """Close what stayed resolved, send idle agents away, delete what is kept no longer."""
     bells().answered(Job.HOUSEKEEPING)
     upkeep.tidy(utcnow())
+
+
+def hand_out() -> None:
+    """Give tickets that wait to whoever has room."""
+    bells().answered(Job.HAND_OUT)
+    waiting.hand_out(utcnow())

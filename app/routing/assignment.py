@@ -101,21 +101,18 @@ def desk(now: datetime) -> Desk:
     cards = directory.agents()
     idle_since = now - timedelta(minutes=setting("minutes_to_away"))
     agents = {}
-    for row in db.session.connection().execute(AGENTS):
-        card = cards.get(row.id)
-        agents[row.id] = Agent(
-            id=row.id,
-            name=card.name if card else f"Agent {row.id}",
-            load=row.load,
-            limit=row.max_tickets,
-            last_assigned_at=row.last_assigned_at or NEVER,
+    rows = db.session.connection().execute(AGENTS)
+    for id_, presence, limit, active_at, last_assigned_at, load in rows:
+        card = cards.get(id_)
+        agents[id_] = Agent(
+            id=id_,
+            name=card.name if card else f"Agent {id_}",
+            load=load,
+            limit=limit,
+            last_assigned_at=last_assigned_at or NEVER,
             skill_ids=card.skill_ids if card else frozenset(),
             hindrance=hindrance(
-                row.presence,
-                idle_since=idle_since,
-                active_at=row.last_active_at,
-                load=row.load,
-                limit=row.max_tickets,
+                presence, idle_since=idle_since, active_at=active_at, load=load, limit=limit
             ),
         )
     return Desk(active_rules(), agents, directory.groups())
