@@ -170,7 +170,7 @@ def _page(
 
 
 def _sessions(person: Person) -> list[SessionRow]:
-    now, zone = utcnow(), words.zone(person.time_zone)
+    now, zone, current = utcnow(), words.zone(person.time_zone), sign_in.current_session_id()
     found = (
         sa.select(
             LoginSession.id,
@@ -179,7 +179,7 @@ def _sessions(person: Person) -> list[SessionRow]:
             LoginSession.last_seen_at,
         )
         .where(LoginSession.person_id == person.id, LoginSession.expires_at > now)
-        .order_by(LoginSession.last_seen_at.desc())
+        .order_by((LoginSession.id == current).desc(), LoginSession.last_seen_at.desc())
         .limit(MOST_LISTED)
     )
     return [
@@ -190,7 +190,7 @@ def _sessions(person: Person) -> list[SessionRow]:
             seen_text=words.moment(row.last_seen_at, now, zone),
             seen_iso=words.iso(row.last_seen_at),
             seen_title=words.exact(row.last_seen_at, zone),
-            is_current=row.id == sign_in.current_session_id(),
+            is_current=row.id == current,
         )
         for row in db.session.execute(found)
     ]

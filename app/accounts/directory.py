@@ -76,9 +76,9 @@ def groups() -> dict[int, GroupCard]:
 def initials(name: str) -> str:
     """One or two letters: of the first and the last word of a name, or of an address."""
     words = [word for word in name.partition("@")[0].replace(".", " ").split() if word]
-    letters = [next((c for c in word if c.isalnum()), "") for word in words]
-    letters = [letter for letter in letters if letter]
-    return "".join(letters[:1] + letters[1:][-1:]).upper()[:2] or "?"
+    found = [next((c.upper()[0] for c in word if c.isalnum()), "") for word in words]
+    letters = [letter for letter in found if letter]
+    return "".join(letters[:1] + letters[1:][-1:]) or "?"
 
 
 def hue(person_id: int) -> int:
