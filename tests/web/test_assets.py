@@ -8,6 +8,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.desk.ticket_page import ICONS
+from app.search.counts import BUILT_IN
 from app.web import assets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +82,7 @@ def test_every_icon_that_a_template_names_is_in_the_sprite(built: dict[str, asse
         if name and not name.endswith("-")
     }
     assert named
+    named |= {view.icon for view in BUILT_IN} | set(ICONS.values())
     assert named <= sprite
 
 
