@@ -26,6 +26,7 @@ COMMANDS = {
     "user": "app.accounts.commands:user",
     "token": "app.accounts.commands:token",
     "sla": "app.automation.commands:sla",
+    "mail": "app.mail.commands:mail",
 }
 
 

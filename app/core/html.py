@@ -44,22 +44,31 @@ _cleaner = nh3.Cleaner(
     url_relative="deny",
 )
 # The cleaner writes canonical tags: every value in double quotes, with `"` inside it escaped.
-_ATTRIBUTES = r"(?: [a-z-]+=\"[^\"]*\")*?"
-_cid_image = re.compile(rf"(<img{_ATTRIBUTES}) src=\"cid:([^\"]*)\"")
-_cid_link = re.compile(rf"(<a{_ATTRIBUTES}) href=\"cid:[^\"]*\"")
+_attribute = re.compile(r" ([a-z-]+)=\"([^\"]*)\"")
+_image = re.compile(r"<img((?: [a-z-]+=\"[^\"]*\")*)>")
+_cid_link = re.compile(r"(<a(?: [a-z-]+=\"[^\"]*\")*?) href=\"cid:[^\"]*\"")
 
 
 def sanitize(html: str) -> str:
     """*html* with nothing in it that could run, load, style or be mistaken for our own page.
 
-    No image is loaded: remote ones keep only their ``alt``, those inside the mail get
-    ``data-cid`` (the Content-ID) in place of ``src``. Links open without an opener. The result is
-    stable: cleaning it again changes nothing.
+    No image is loaded: of remote ones the ``alt`` is left, those inside the mail get ``data-cid``
+    (the Content-ID) in place of ``src``. Links open without an opener. The result is stable:
+    cleaning it again changes nothing.
     """
     clean = "".join(map(_cleaner.clean, _pieces(html)))
-    if "cid:" not in clean:
-        return clean
-    return _cid_link.sub(r"\1", _cid_image.sub(r'\1 data-cid="\2"', clean))
+    clean = _image.sub(_without_source, clean)
+    return _cid_link.sub(r"\1", clean) if "cid:" in clean else clean
+
+
+def _without_source(image: re.Match[str]) -> str:
+    attributes = dict(_attribute.findall(image[1]))
+    if "src" in attributes:
+        attributes["data-cid"] = attributes.pop("src").removeprefix("cid:")
+    attributes.setdefault("alt", "")
+    if not attributes["alt"] and "data-cid" not in attributes:
+        return ""  # a tracking pixel, or decoration
+    return "<img" + "".join(f' {name}="{value}"' for name, value in attributes.items()) + ">"
 
 
 # An image written into the mark-up is dropped like a remote one, before it fills the limit.
@@ -141,7 +150,7 @@ class _TextWriter:
         if name == "br":
             self.end_line(always=True)
         elif name in ("td", "th"):
-            if self.line:
+            if self.line and not self.line[-1].endswith(" "):
                 self.add(" ")
         elif name in BLOCKS:
             self.end_line()

@@ -1,4 +1,4 @@
-"""The outbox: a mail is a row in the transaction of the change that causes it; a worker sends it."""
+"""The outbox: a mail is a row in the transaction of its cause, and a worker sends it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,122 @@
+"""Which mails no machine may answer (RFC 3834, section 2, and what mailers really write; pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.mail.parsing import ParsedEmail
+
+
+class MailKind(StrEnum):
+    """What sort of mail it is; none but a personal one gets an automatic answer."""
+
+    PERSONAL = "personal"
+    ANSWER = "answer"  # an automatic answer: out of office, "we got your mail", read receipt
+    BULK = "bulk"  # lists, newsletters, alerts: a machine's, but maybe worth a ticket
+    BOUNCE = "bounce"  # a delivery report
+    OWN = "own"  # one of our own addresses wrote it
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The sort of a mail, and the header that told it (empty for a personal mail)."""
+
+    kind: MailKind
+    reason: str = ""
+
+
+_answer_fields = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-autoreply-from")
+_answer_subject = re.compile(
+    r"(?:auto(?:matic|mated)?[- ]?(?:reply|response|answer)|out of (?:the )?office|vacation"
+    r"|away from|automatische antwort|abwesen\w*|réponse automatique|absence"
+    r"|respuesta automática|fuera de|risposta automatica|fuori sede|resposta automática"
+    r"|automatisch antwoord|afwezig"
+    r"|odpowiedź automatyczna|autosvar|automatisk\w*|automatická odpověď|автоответ|自動応答"
+    r"|自动答复)\b",
+    re.IGNORECASE,
+)
+_bounce_sender = re.compile(r"(?:mailer-daemon|mail-daemon|mailerdaemon)@.*", re.IGNORECASE)
+_postmaster = re.compile(r"(?:postmaster|mdaemon|mail|noreply|no-reply)?@.*", re.IGNORECASE)
+_null_paths = ("<>", "")
+
+
+def classify(
+    mail: ParsedEmail, *, return_path: str | None = None, own: Collection[str] = ()
+) -> Verdict:
+    """The sort of *mail*.
+
+    Args:
+        return_path: the envelope's sender as the mail server told it, ``""`` for the null path;
+            None where it is not known: then the Return-Path field counts.
+        own: our own addresses, in lower case.
+    """
+    sender = mail.from_email.lower()
+    if sender and _without_token(sender) in own:
+        return Verdict(MailKind.OWN, f"sent by our own address {mail.from_email}")
+    if return_path is None:
+        fields = mail.fields.get("return-path")
+        return_path = fields[0].strip() if fields else None
+    null_path = return_path is not None and return_path.strip() in _null_paths
+    if reason := _bounce_reason(mail, sender, null_path=null_path):
+        return Verdict(MailKind.BOUNCE, reason)
+    submitted = mail.header("auto-submitted").partition(";")[0].partition("(")[0].strip().lower()
+    if submitted.startswith("auto-replied"):
+        return Verdict(MailKind.ANSWER, f"Auto-Submitted: {submitted}")
+    for name in _answer_fields:
+        if mail.header(name) and mail.header(name).strip().lower() != "no":
+            return Verdict(MailKind.ANSWER, f"{name.title()}: {mail.header(name)[:80]}")
+    reason = _machine_reason(mail, submitted, null_path=null_path)
+    if not reason:
+        return Verdict(MailKind.PERSONAL)
+    answers = bool(mail.in_reply_to) or bool(_answer_subject.match(mail.subject))
+    is_list = any(name.startswith("list-") for name in mail.fields)
+    return Verdict(MailKind.ANSWER if answers and not is_list else MailKind.BULK, reason)
+
+
+def automatic_reason(
+    mail: ParsedEmail, *, return_path: str | None = None, own: Collection[str] = ()
+) -> str | None:
+    """Why *mail* must not be answered by a machine; None where it may."""
+    return classify(mail, return_path=return_path, own=own).reason or None
+
+
+def _bounce_reason(mail: ParsedEmail, sender: str, *, null_path: bool) -> str:
+    report = mail.header("content-type").lower()
+    if mail.content_type == "multipart/report" and "disposition-notification" not in report:
+        return "a delivery report (multipart/report)"
+    if any(a.content_type == "message/delivery-status" for a in mail.attachments):
+        return "a delivery report (message/delivery-status)"
+    if mail.header("x-failed-recipients"):
+        return "X-Failed-Recipients"
+    if _bounce_sender.fullmatch(sender):
+        return f"sent by {mail.from_email}"
+    if null_path and _postmaster.fullmatch(sender):
+        return f"null return path, sent by {mail.from_email}"
+    return ""
+
+
+def _machine_reason(mail: ParsedEmail, submitted: str, *, null_path: bool) -> str:
+    # A mail that was only forwarded by a machine was written by a person.
+    if submitted and submitted not in ("no", "auto-forwarded"):
+        return f"Auto-Submitted: {submitted[:80]}"
+    precedence = mail.header("precedence").strip().lower()
+    if precedence in ("bulk", "list", "junk", "auto_reply", "auto-reply"):
+        return f"Precedence: {precedence}"
+    suppress = mail.header("x-auto-response-suppress").lower()
+    if any(word in suppress for word in ("all", "oof", "autoreply")):
+        return f"X-Auto-Response-Suppress: {suppress[:80]}"
+    for name in ("list-id", "list-unsubscribe", "list-post", "x-mailing-list", "feedback-id"):
+        if mail.header(name):
+            return f"{name.title()}: {mail.header(name)[:80]}"
+    if mail.content_type == "multipart/report":
+        return "a read receipt"
+    return "null return path" if null_path else ""
+
+
+def _without_token(address: str) -> str:
+    """``support+TOKEN@x`` is ``support@x``: our reply addresses are our own too."""
+    local, _, domain = address.rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}"

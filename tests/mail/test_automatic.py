@@ -1,0 +1,72 @@
+"""Which mails no machine may answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.mail.automatic import MailKind, automatic_reason, classify
+from app.mail.parsing import parse
+from tests.mail.test_parsing import sample
+
+OWN = {"support@desk.example"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("plain", MailKind.PERSONAL),
+        ("reply_quoting", MailKind.PERSONAL),
+        ("out_of_office", MailKind.ANSWER),
+        ("newsletter", MailKind.BULK),
+        ("alert", MailKind.BULK),
+        ("bounce", MailKind.BOUNCE),
+    ],
+)
+def test_kinds_of_whole_mails(name: str, kind: MailKind) -> None:
+    verdict = classify(sample(name), own=OWN)
+    assert verdict.kind is kind
+    assert bool(verdict.reason) is (kind is not MailKind.PERSONAL)
+
+
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [
+        ("Auto-Submitted: no", MailKind.PERSONAL),
+        ("Auto-Submitted: auto-forwarded", MailKind.PERSONAL),
+        ("Auto-Submitted: Auto-Replied (vacation)", MailKind.ANSWER),
+        ("Auto-Submitted: auto-generated; x=y", MailKind.BULK),
+        ("Auto-Submitted: auto-generated\r\nIn-Reply-To: <a@b>", MailKind.ANSWER),
+        ("Auto-Submitted: auto-generated\r\nSubject: Abwesenheitsnotiz: x", MailKind.ANSWER),
+        ("X-Autoreply: yes", MailKind.ANSWER),
+        ("X-Autoreply: no", MailKind.PERSONAL),
+        ("Precedence: bulk", MailKind.BULK),
+        ("Precedence: auto_reply\r\nIn-Reply-To: <a@b>", MailKind.ANSWER),
+        ("Precedence: first-class", MailKind.PERSONAL),
+        ("X-Auto-Response-Suppress: DR, OOF", MailKind.BULK),
+        ("X-Auto-Response-Suppress: None", MailKind.PERSONAL),
+        ("List-Unsubscribe: <https://x.example>", MailKind.BULK),
+        ("List-Id: <a.b>\r\nIn-Reply-To: <a@b>", MailKind.BULK),
+        ("Return-Path: <>", MailKind.BULK),
+        ("Return-Path: <ann@x.example>", MailKind.PERSONAL),
+        ("X-Failed-Recipients: x@y.example", MailKind.BOUNCE),
+        ("Content-Type: multipart/report; report-type=disposition-notification", MailKind.BULK),
+        ("Content-Type: multipart/report; report-type=delivery-status", MailKind.BOUNCE),
+    ],
+)
+def test_kinds_by_header(header: str, kind: MailKind) -> None:
+    mail = parse(f"From: ann@x.example\r\n{header}\r\n\r\n--x\r\n\r\nhi\r\n".encode())
+    assert classify(mail, own=OWN).kind is kind
+
+
+@pytest.mark.parametrize("sender", ["Support@desk.example", "support+abc@desk.example"])
+def test_our_own_addresses(sender: str) -> None:
+    mail = parse(f"From: {sender}\r\n\r\nhi".encode())
+    assert classify(mail, own=OWN).kind is MailKind.OWN
+    assert classify(mail).kind is MailKind.PERSONAL
+
+
+def test_the_envelope_outweighs_the_header() -> None:
+    mail = parse(b"From: ann@x.example\r\nReturn-Path: <>\r\n\r\nhi")
+    assert automatic_reason(mail, return_path="ann@x.example") is None
+    assert automatic_reason(mail) == "null return path"
+    assert automatic_reason(mail, return_path="") == "null return path"
