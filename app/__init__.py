@@ -92,9 +92,13 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _register(app: Flask) -> None:
     """Every area's pages and commands."""
     from app.accounts import init_accounts
+    from app.api.routes import init_api
     from app.desk.routes import init_desk
+    from app.portal.routes import init_portal
     from app.web import health
 
     app.register_blueprint(health.bp)
     init_accounts(app)
     init_desk(app)
+    init_portal(app)
+    init_api(app)

@@ -57,8 +57,11 @@ def unassignable(ticket: Ticket, *, now: datetime) -> None:
 
 def customer_replied(ticket: Ticket, comment: Comment, *, now: datetime) -> None:
     """Tell the assignee, else the group, of a customer's public comment."""
-    extra = {"author": comment.author.display_name if comment.author else "", "body": comment.body}
-    _tell_agents("customer_reply", ticket, _holder(ticket), now=now, comment=comment, **extra)
+    author = comment.author.display_name if comment.author else ""
+    to = _holder(ticket)
+    _tell_agents(
+        "customer_reply", ticket, to, now=now, comment=comment, author=author, body=comment.body
+    )
 
 
 def agent_replied(ticket: Ticket, comment: Comment, *, files: Sequence[str], now: datetime) -> None:
@@ -79,8 +82,8 @@ def agent_replied(ticket: Ticket, comment: Comment, *, files: Sequence[str], now
 
 def mail_held(ticket: Ticket, held: HeldEmail, *, now: datetime) -> None:
     """Tell the assignee, else the group, that a mail from someone new waits for a decision."""
-    extra = {"author": held.from_name or held.from_address, "reason": held.reason}
-    _tell_agents("mail_held", ticket, _holder(ticket), now=now, **extra)
+    author = held.from_name or held.from_address
+    _tell_agents("mail_held", ticket, _holder(ticket), now=now, author=author, reason=held.reason)
 
 
 def sla_warned(ticket: Ticket, clock: SlaClock, *, now: datetime) -> None:

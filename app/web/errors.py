@@ -101,9 +101,13 @@ def _csrf(error: CSRFError) -> ResponseReturnValue:
 def _http(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None or (error.code or 500) < 400:
         return error
-    answered = make_response(answer(error.code or 500))
-    if error.code == 405:
-        answered.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
+    code = error.code or 500
+    api_401 = code == 401 and request.path.startswith("/api/")
+    answered = make_response(answer(code, "Send a bearer token that works." if api_401 else ""))
+    # The rest of what the error says for programs: Allow, WWW-Authenticate.
+    for name, value in error.get_headers(request.environ):
+        if name not in ("Content-Type", "Content-Length"):
+            answered.headers[name] = value
     return answered
 
 

@@ -1,0 +1,67 @@
+"""Who calls the API: a bearer token, or the session of a signed-in browser with its CSRF token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import g, request
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Unauthorized
+
+from app.accounts.access import person_or_none
+from app.accounts.models import Person
+from app.accounts.tokens import person_of_token
+from app.core.errors import Forbidden
+from app.extensions import csrf
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def token_required(view: View) -> View:
+    """Open to whoever has a token or a session; customers see only what is theirs."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        g.caller = _caller()
+        return view(*args, **kwargs)
+
+    guarded.access = "token"  # type: ignore[attr-defined]
+    return guarded  # type: ignore[return-value]
+
+
+def caller() -> Person:
+    """Whose request this is."""
+    person: Person = g.caller
+    return person
+
+
+def agent() -> Person:
+    """The same, where only agents may call.
+
+    Raises:
+        Forbidden: a customer calls.
+    """
+    if not caller().is_agent:
+        raise Forbidden("Only agents may do this.")
+    return caller()
+
+
+def limited_by() -> str:
+    """Whom a rate limit counts: the token, else the network address."""
+    header = request.headers.get("Authorization", "")
+    return header[-16:] or request.remote_addr or "unknown"
+
+
+def _caller() -> Person:
+    header = request.headers.get("Authorization")
+    if header is not None:
+        person = person_of_token(header)
+    else:
+        person = person_or_none()
+        if person is not None and request.method not in ("GET", "HEAD", "OPTIONS"):
+            csrf.protect()
+    if person is None:
+        raise Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "Deskhand"}))
+    return person

@@ -1,0 +1,51 @@
+"""The API with its description at /api/v1/openapi.json.
+
+flask-smorest over APIFlask and spectree: plain Flask blueprints, so that one application serves
+pages and API; marshmallow schemas; kept by the people who keep marshmallow and apispec.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from flask_smorest import Api
+
+from app.accounts.access import everyone
+from app.api.v1 import tickets
+from app.extensions import csrf
+
+
+class DeskApi(Api):
+    """Errors are told by `web.errors` for the whole application."""
+
+    def _register_error_handlers(self) -> None:
+        """Leave the application's own in place."""
+
+
+def init_api(app: Flask) -> None:
+    """Register the resources and their description."""
+    app.config.update(
+        API_TITLE="Deskhand",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/api/v1",
+        OPENAPI_JSON_PATH="openapi.json",
+    )
+    token = {"type": "http", "scheme": "bearer"}
+    spec = {
+        "security": [{"token": []}],
+        "info": {"description": "Tickets for other programs. Times are ISO 8601 in UTC."},
+        "components": {"securitySchemes": {"token": token}},
+    }
+    api = DeskApi(app, spec_kwargs=spec)
+    api.register_blueprint(tickets.bp)
+    csrf.exempt(tickets.bp)  # bearer tokens need none; sessions are checked in `access`
+    describe = app.view_functions["api-docs.openapi_json"]
+
+    @everyone
+    def openapi_json() -> Any:
+        """The description holds no data, so it is open."""
+        return describe()
+
+    app.view_functions["api-docs.openapi_json"] = openapi_json

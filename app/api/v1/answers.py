@@ -1,0 +1,207 @@
+"""Tickets, comments and history as JSON. Plain dicts: lists of a hundred tickets stay quick."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.accounts import directory
+from app.accounts.models import Person, PersonEmail
+from app.core.db import db
+from app.search.lists import Columns, tags_of
+from app.tickets import catalog, clocks, timeline
+from app.tickets.models import Attachment, Comment, SlaClock, Ticket, TicketEvent
+from app.tickets.words import Visibility
+
+ADDRESS = (
+    sa.select(PersonEmail.address)
+    .where(PersonEmail.person_id == Person.id, sa.text("person_email.is_main"))
+    .limit(1)
+    .scalar_subquery()
+)
+TICKET = Columns(
+    (
+        Ticket.id,
+        Ticket.number,
+        Ticket.external_id,
+        Ticket.subject,
+        Ticket.description,
+        Ticket.status,
+        Ticket.priority,
+        Ticket.category_id,
+        Ticket.subcategory_id,
+        Ticket.requester_id,
+        Ticket.assignee_id,
+        Ticket.group_id,
+        Ticket.source,
+        Ticket.channel,
+        Ticket.custom_fields,
+        Ticket.due_at,
+        Ticket.first_response_at,
+        Ticket.resolved_at,
+        Ticket.closed_at,
+        Ticket.created_at,
+        Ticket.updated_at,
+        Ticket.version,
+        Person.name.label("requester_name"),
+        sa.func.coalesce(ADDRESS, "").label("requester_email"),
+    ),
+    sa.outerjoin(Ticket, Person, Person.id == Ticket.requester_id),
+)
+ONE = sa.select(*TICKET.columns).select_from(TICKET.source)
+
+
+def tickets(rows: Sequence[sa.Row[Any]], viewer: Person) -> list[dict[str, Any]]:
+    """Rows of `TICKET` as JSON; one statement, for the tags (agents only)."""
+    tags = tags_of([row.id for row in rows]) if viewer.is_agent else {}
+    return [_ticket(row, tags.get(row.id, []), viewer) for row in rows]
+
+
+def detail(ticket_id: int, viewer: Person, *, now: datetime) -> dict[str, Any]:
+    """One ticket with comments and clocks."""
+    row = db.session.execute(ONE.where(Ticket.id == ticket_id)).one()
+    found = tickets([row], viewer)[0]
+    found["comments"] = comments(ticket_id, viewer)
+    if viewer.is_agent:
+        rows = db.session.scalars(
+            sa.select(SlaClock).where(SlaClock.ticket_id == ticket_id).order_by(SlaClock.id)
+        )
+        found["sla"] = [_clock(clock, now) for clock in rows]
+    return found
+
+
+def comments(ticket_id: int, viewer: Person, comment_id: int | None = None) -> list[dict[str, Any]]:
+    """Comments with authors and files, oldest first; a customer's are the public ones."""
+    statement = (
+        sa.select(
+            Comment.id,
+            Comment.author_id,
+            Comment.author_kind,
+            Comment.body,
+            Comment.visibility,
+            Comment.created_at,
+            Person.name,
+            sa.func.coalesce(ADDRESS, "").label("email"),
+        )
+        .outerjoin(Person, Person.id == Comment.author_id)
+        .where(Comment.ticket_id == ticket_id)
+        .order_by(Comment.id)
+    )
+    if comment_id is not None:
+        statement = statement.where(Comment.id == comment_id)
+    if not viewer.is_agent:
+        statement = statement.where(Comment.visibility == Visibility.PUBLIC)
+    rows = db.session.execute(statement).all()
+    files: dict[int | None, list[dict[str, Any]]] = {}
+    kept = sa.select(Attachment).where(Attachment.ticket_id == ticket_id)
+    for file in db.session.scalars(kept.order_by(Attachment.id)):
+        files.setdefault(file.comment_id, []).append(
+            {
+                "id": file.id,
+                "filename": file.filename,
+                "content_type": file.content_type,
+                "size": file.size,
+            }
+        )
+    return [
+        {
+            "id": row.id,
+            "author": (
+                _person(row.author_id, row.name, row.email, viewer) if row.author_id else None
+            ),
+            "author_type": row.author_kind.value,
+            "body": row.body,
+            "visibility": row.visibility.value,
+            "attachments": files.get(row.id, []),
+            "created_at": row.created_at.isoformat(),
+        }
+        for row in rows
+    ]
+
+
+def history(ticket_id: int) -> list[dict[str, Any]]:
+    """Every line, oldest first."""
+    events = db.session.scalars(
+        sa.select(TicketEvent).where(TicketEvent.ticket_id == ticket_id).order_by(TicketEvent.id)
+    )
+    return [
+        {
+            "id": event.id,
+            "kind": event.kind.value,
+            "actor": {"id": event.actor_id, "name": event.actor_name},
+            "field": event.field,
+            "from": event.from_value,
+            "to": event.to_value,
+            "text": timeline.describe(event),
+            "created_at": event.created_at.isoformat(),
+        }
+        for event in events
+    ]
+
+
+def _ticket(row: Any, tags: list[str], viewer: Person) -> dict[str, Any]:
+    category = catalog.categories()[row.category_id]
+    subs = (sub.key for sub in category.subcategories if sub.id == row.subcategory_id)
+    agent = directory.agents().get(row.assignee_id)
+    found: dict[str, Any] = {
+        "number": row.number,
+        "external_id": row.external_id,
+        "subject": row.subject,
+        "description": row.description,
+        "status": row.status.value,
+        "priority": row.priority.value,
+        "category": category.key,
+        "subcategory": next(subs, None),
+        "requester": {
+            "id": row.requester_id,
+            "name": row.requester_name,
+            "email": row.requester_email,
+        },
+        "assignee": _person(agent.id, agent.name, agent.email, viewer) if agent else None,
+        "source": row.source.value,
+        "custom_fields": _fields(row.custom_fields, viewer),
+        "due_at": _time(row.due_at),
+        "first_response_at": _time(row.first_response_at),
+        "resolved_at": _time(row.resolved_at),
+        "closed_at": _time(row.closed_at),
+        "created_at": row.created_at.isoformat(),
+        "updated_at": row.updated_at.isoformat(),
+        "version": row.version,
+    }
+    if viewer.is_agent:
+        group = directory.groups().get(row.group_id)
+        found["group"] = {"id": group.id, "name": group.name} if group else None
+        found["channel"] = row.channel
+        found["tags"] = tags
+    return found
+
+
+def _person(person_id: int, name: str | None, email: str, viewer: Person) -> dict[str, Any]:
+    """A customer sees agents by name; only the team sees their addresses."""
+    is_shown = viewer.is_agent or person_id == viewer.id
+    return {"id": person_id, "name": name or "", "email": email if is_shown else ""}
+
+
+def _fields(values: dict[str, Any], viewer: Person) -> dict[str, Any]:
+    if viewer.is_agent:
+        return values
+    public = {card.key for card in catalog.custom_fields() if card.is_public}
+    return {key: value for key, value in values.items() if key in public}
+
+
+def _clock(clock: SlaClock, now: datetime) -> dict[str, Any]:
+    return {
+        "target": clock.target.value,
+        "cycle": clock.cycle,
+        "state": clocks.shown_state(clock, now).value,
+        "started_at": clock.started_at.isoformat(),
+        "due_at": _time(clock.due_at),
+        "stopped_at": _time(clock.stopped_at),
+    }
+
+
+def _time(then: datetime | None) -> str | None:
+    return then.isoformat() if then else None

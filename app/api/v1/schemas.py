@@ -1,0 +1,257 @@
+"""What comes in and goes out, checked and described."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from app.tickets.words import ClockState, EventKind, Priority, Source, Status, Target, Visibility
+
+
+class Text(fields.String):
+    """A text that every database can hold: no NUL, no lone surrogates."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, *args, **kwargs)
+        if text is not None and ("\x00" in text or not _is_unicode(text)):
+            raise ValidationError("Contains a character that cannot be stored.")
+        return text
+
+
+class Line(Text):
+    """The same on one line, without white space around it."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, *args, **kwargs)
+        return " ".join(text.split()) if text is not None else None
+
+
+class Word(fields.String):
+    """A word of one of our lists, with the other words that are known for it."""
+
+    def __init__(self, parse: Any, words: list[str], **kwargs: Any) -> None:
+        super().__init__(metadata={"enum": words}, **kwargs)
+        self._parse, self._words = parse, words
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, *args, **kwargs)
+        if text is None:
+            return None
+        try:
+            return self._parse(text)
+        except ValueError:
+            raise ValidationError(f"Must be one of: {', '.join(self._words)}.") from None
+
+
+def status_field(**kwargs: Any) -> Word:
+    """A status; ``waiting`` means pending."""
+    return Word(Status.parse, [s.value for s in Status], **kwargs)
+
+
+def priority_field(**kwargs: Any) -> Word:
+    """A priority; ``medium`` means normal and ``urgent`` critical."""
+    return Word(Priority.parse, [p.value for p in Priority], **kwargs)
+
+
+class RequesterIn(Schema):
+    """Who asks."""
+
+    email = Line(required=True, validate=validate.Length(1, 254))
+    name = Line(load_default="", validate=validate.Length(max=200))
+    phone = Line(load_default="", validate=validate.Length(max=50))
+    external_id = Line(load_default=None, allow_none=True, validate=validate.Length(1, 255))
+
+
+class TicketIn(Schema):
+    """A new ticket."""
+
+    subject = Line(required=True, validate=validate.Length(1, 500))
+    description = Text(required=True, validate=validate.Length(1, 50_000))
+    category = fields.String(load_default=None, allow_none=True)
+    subcategory = fields.String(load_default=None, allow_none=True)
+    priority = priority_field(load_default=None, allow_none=True)
+    requester = fields.Nested(RequesterIn, load_default=None, allow_none=True)
+    source = fields.Enum(Source, by_value=True, load_default=Source.API)
+    channel = Line(load_default="", validate=validate.Length(max=100))
+    tags = fields.List(Line(), load_default=list, validate=validate.Length(max=30))
+    custom_fields = fields.Dict(keys=fields.String(), load_default=dict)
+    external_id = Line(load_default=None, allow_none=True, validate=validate.Length(1, 255))
+
+
+class TicketChange(Schema):
+    """Changes to a ticket; what is not named stays. ``version`` guards against stale ones."""
+
+    version = fields.Integer(strict=True, validate=validate.Range(1, 2**31 - 1))
+    subject = Line(validate=validate.Length(1, 500))
+    status = status_field()
+    priority = priority_field()
+    category = fields.String()
+    subcategory = fields.String(allow_none=True)
+    assignee = fields.Raw(allow_none=True, metadata={"type": ["integer", "string", "null"]})
+    group = fields.Raw(allow_none=True, metadata={"type": ["integer", "string", "null"]})
+    tags = fields.List(Line(), validate=validate.Length(max=30))
+    custom_fields = fields.Dict(keys=fields.String())
+    due_at = fields.AwareDateTime(format="iso", allow_none=True)
+
+
+class FileIn(Schema):
+    """A file, its bytes in base64."""
+
+    filename = Line(required=True, validate=validate.Length(1, 255))
+    content_type = Line(load_default="application/octet-stream", validate=validate.Length(1, 100))
+    data = fields.String(required=True, metadata={"contentEncoding": "base64"})
+
+
+class CommentIn(Schema):
+    """A comment."""
+
+    body = Text(required=True, validate=validate.Length(1, 50_000))
+    visibility = fields.Enum(Visibility, by_value=True, load_default=Visibility.PUBLIC)
+    attachments = fields.List(
+        fields.Nested(FileIn), load_default=list, validate=validate.Length(max=10)
+    )
+
+
+class AssignmentIn(Schema):
+    """Who gets the ticket: an agent, a group, or both, by id, address or name; null: nobody."""
+
+    agent = fields.Raw(allow_none=True, metadata={"type": ["integer", "string", "null"]})
+    group = fields.Raw(allow_none=True, metadata={"type": ["integer", "string", "null"]})
+
+
+class PersonOut(Schema):
+    """Somebody."""
+
+    id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    email = fields.String(required=True)
+
+
+class GroupOut(Schema):
+    """A team."""
+
+    id = fields.Integer(required=True)
+    name = fields.String(required=True)
+
+
+class ClockOut(Schema):
+    """One SLA target."""
+
+    target = fields.Enum(Target, by_value=True)
+    cycle = fields.Integer()
+    state = fields.Enum(ClockState, by_value=True)
+    started_at = fields.AwareDateTime()
+    due_at = fields.AwareDateTime(allow_none=True)
+    stopped_at = fields.AwareDateTime(allow_none=True)
+
+
+class TicketOut(Schema):
+    """A ticket. Customers do not see tags, assignee's address and what is internal."""
+
+    number = fields.String(required=True)
+    external_id = fields.String(allow_none=True)
+    subject = fields.String(required=True)
+    description = fields.String()
+    status = fields.Enum(Status, by_value=True, required=True)
+    priority = fields.Enum(Priority, by_value=True, required=True)
+    category = fields.String(required=True)
+    subcategory = fields.String(allow_none=True)
+    requester = fields.Nested(PersonOut)
+    assignee = fields.Nested(PersonOut, allow_none=True)
+    group = fields.Nested(GroupOut, allow_none=True)
+    source = fields.Enum(Source, by_value=True)
+    channel = fields.String()
+    tags = fields.List(fields.String())
+    custom_fields = fields.Dict()
+    due_at = fields.AwareDateTime(allow_none=True)
+    first_response_at = fields.AwareDateTime(allow_none=True)
+    resolved_at = fields.AwareDateTime(allow_none=True)
+    closed_at = fields.AwareDateTime(allow_none=True)
+    created_at = fields.AwareDateTime()
+    updated_at = fields.AwareDateTime()
+    version = fields.Integer()
+
+
+class CommentOut(Schema):
+    """A comment."""
+
+    id = fields.Integer(required=True)
+    author = fields.Nested(PersonOut, allow_none=True)
+    author_type = fields.String(metadata={"enum": ["requester", "agent", "system"]})
+    body = fields.String(required=True)
+    visibility = fields.Enum(Visibility, by_value=True)
+    attachments = fields.List(fields.Dict())
+    created_at = fields.AwareDateTime()
+
+
+class TicketDetail(TicketOut):
+    """A ticket with its comments, oldest first, and its SLA clocks."""
+
+    sla = fields.List(fields.Nested(ClockOut))
+    comments = fields.List(fields.Nested(CommentOut))
+
+
+class TicketList(Schema):
+    """A page of tickets."""
+
+    tickets = fields.List(fields.Nested(TicketOut), required=True)
+    total = fields.Integer(required=True)
+    total_is_estimate = fields.Boolean()
+    page = fields.Integer(required=True)
+    total_pages = fields.Integer(required=True)
+    next_cursor = fields.String(allow_none=True)
+
+
+class CommentList(Schema):
+    """Comments, oldest first."""
+
+    comments = fields.List(fields.Nested(CommentOut), required=True)
+
+
+class EventOut(Schema):
+    """One line of history."""
+
+    id = fields.Integer()
+    kind = fields.Enum(EventKind, by_value=True)
+    actor = fields.Dict()
+    field = fields.String()
+    from_ = fields.String(data_key="from", allow_none=True)
+    to = fields.String(allow_none=True)
+    text = fields.String()
+    created_at = fields.AwareDateTime()
+
+
+class History(Schema):
+    """Lines of history, oldest first."""
+
+    history = fields.List(fields.Nested(EventOut), required=True)
+
+
+class StatisticsOut(Schema):
+    """Exact counts under the filters."""
+
+    total = fields.Integer(required=True)
+    by_status = fields.Dict()
+    by_priority = fields.Dict()
+    by_category = fields.Dict()
+    by_assignee = fields.Dict()
+
+
+class Problem(Schema):
+    """What went wrong (RFC 9457)."""
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    detail = fields.String()
+    request_id = fields.String()
+    errors = fields.List(fields.Dict())
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,513 @@
+"""Tickets over the API: thin resources over the same functions as the pages."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from flask import jsonify, request
+from flask.typing import ResponseReturnValue
+from flask_smorest.blueprint import Blueprint
+from webargs.flaskparser import FlaskParser
+
+from app.accounts.models import Group, Person, PersonEmail
+from app.api.access import agent, caller, limited_by, token_required
+from app.api.idempotency import idempotent
+from app.api.v1 import answers, schemas
+from app.channels import answers as replies
+from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.core.clock import utcnow
+from app.core.db import db
+from app.core.errors import Forbidden, Invalid
+from app.extensions import limiter
+from app.routing import assignment
+from app.search import conditions, lists
+from app.tickets import attachments, catalog, conversation, lifecycle, properties, timeline
+from app.tickets.attachments import StoredFile
+from app.tickets.filters import DEEPEST_ROW, from_query
+from app.tickets.models import Ticket
+from app.tickets.portal_queries import Viewer, get_own
+from app.tickets.queries import get_visible
+from app.tickets.words import Source, Status, Visibility
+from app.web.security import MAX_FILE, takes_files
+
+RATE = "600 per minute"
+
+
+class Parser(FlaskParser):
+    """Tells wrong input as our `Invalid`, a field a message, like everything else."""
+
+    def handle_error(self, error: Any, req: Any, schema: Any, **kwargs: Any) -> Any:
+        """Called with marshmallow's ValidationError."""
+        errors = dict(_flat(error.messages.get("json", error.messages)))
+        raise Invalid("Some of the input is wrong.", errors)
+
+    def _handle_invalid_json_error(self, error: Any, req: Any, *args: Any, **kwargs: Any) -> Any:
+        raise Invalid("The body is no valid JSON.")
+
+
+class ApiBlueprint(Blueprint):
+    """A blueprint whose wrong input answers 400 as problem details."""
+
+    ARGUMENTS_PARSER = Parser()
+
+
+bp = ApiBlueprint("api", __name__, url_prefix="/api/v1", description="Tickets")
+limited = limiter.limit(RATE, key_func=limited_by)
+
+FILTERS = [
+    {"in": "query", "name": name, "schema": {"type": kind}, "description": text}
+    for name, kind, text in (
+        ("status", "string", "One or more, comma-separated or repeated; waiting means pending."),
+        ("priority", "string", "One or more; medium means normal, urgent critical."),
+        ("category", "string", "Keys of categories."),
+        ("assignee", "string", "Ids or mail addresses, me, none."),
+        ("group", "string", "Ids of groups, none."),
+        ("requester", "string", "Ids or mail addresses."),
+        ("tag", "string", "Any of these tags."),
+        ("source", "string", "web, email, chat, api, phone."),
+        ("created_after", "string", "A date or time (ISO 8601)."),
+        ("created_before", "string", "A date or time (ISO 8601)."),
+        ("due_after", "string", "A date or time (ISO 8601)."),
+        ("due_before", "string", "A date or time (ISO 8601)."),
+        ("q", "string", "Full text."),
+    )
+]
+PAGES = [
+    {"in": "query", "name": name, "schema": {"type": kind}, "description": text}
+    for name, kind, text in (
+        ("sort", "string", "created_at (default), updated_at, priority, due_at."),
+        ("order", "string", "asc or desc."),
+        ("limit", "integer", "Tickets a page: 20, at most 100."),
+        ("page", "integer", "As far as 10,000 rows; then use cursor."),
+        ("cursor", "string", "next_cursor of the page before."),
+    )
+]
+PROBLEMS: dict[int, str] = {
+    400: "Some of the input is wrong.",
+    401: "No token, or one that does not work.",
+    403: "Not for this caller.",
+    404: "Unknown, or somebody else's.",
+    409: "The state does not allow it, or the version is stale.",
+    429: "Too many requests.",
+}
+
+
+def documented(*codes: int) -> Any:
+    """Describe the problems that a resource may answer with."""
+
+    def decorate(view: Any) -> Any:
+        for code in (*codes, 401, 429):
+            view = bp.alt_response(
+                code,
+                schema=schemas.Problem,
+                content_type="application/problem+json",
+                description=PROBLEMS[code],
+            )(view)
+        return view
+
+    return decorate
+
+
+@bp.route("/tickets", methods=["GET"])
+@bp.doc(parameters=[*FILTERS, *PAGES], summary="List tickets")
+@bp.response(200, schemas.TicketList)
+@documented(400)
+@limited
+@token_required
+def list_tickets() -> ResponseReturnValue:
+    """A page of the tickets that the caller may see; newest first."""
+    filters = from_query(request.args)
+    if filters.page * filters.limit > DEEPEST_ROW and not filters.cursor:
+        message = f"Only the first {DEEPEST_ROW:,} rows have page numbers: use cursor."
+        raise Invalid(message, {"page": "use cursor"})
+    selection = conditions.select_for(filters, viewer=caller(), now=utcnow())
+    found = lists.fetch(answers.TICKET, filters, selection)
+    total = lists.count_capped(filters, viewer=caller(), now=utcnow(), cap=DEEPEST_ROW)
+    return jsonify(
+        tickets=answers.tickets(found.rows, caller()),
+        total=min(total, DEEPEST_ROW),
+        total_is_estimate=total > DEEPEST_ROW,
+        page=filters.page,
+        total_pages=-(-min(total, DEEPEST_ROW) // filters.limit),
+        next_cursor=found.next or None,
+    )
+
+
+@bp.route("/tickets", methods=["POST"])
+@bp.doc(summary="Open a ticket")
+@bp.arguments(schemas.TicketIn)
+@bp.response(201, schemas.TicketDetail)
+@documented(400, 409)
+@limited
+@token_required
+@idempotent
+def create(data: dict[str, Any]) -> ResponseReturnValue:
+    """Open a ticket; a customer's is their own, an agent names the requester."""
+    person = caller()
+    asker = data["requester"]
+    if not person.is_agent or asker is None:
+        requester = RequesterInput(person_id=person.id)
+    else:
+        requester = RequesterInput(**asker)
+    category_id, subcategory_id = _category(data["category"], data["subcategory"])
+    opened = take_in(
+        NewTicket(
+            subject=data["subject"],
+            description=data["description"],
+            requester=requester,
+            source=data["source"] if person.is_agent else Source.API,
+            category_id=category_id,
+            subcategory_id=subcategory_id,
+            priority=data["priority"],
+            channel=data["channel"],
+            tags=data["tags"] if person.is_agent else (),
+            custom_fields=data["custom_fields"],
+            external_id=data["external_id"],
+            by=person,
+        ),
+        now=utcnow(),
+    )
+    response = jsonify(answers.detail(opened.id, person, now=utcnow()))
+    response.headers["Location"] = f"/api/v1/tickets/{opened.number}"
+    return response, 201
+
+
+@bp.route("/tickets/<number>", methods=["GET"])
+@bp.doc(summary="Show a ticket")
+@bp.response(200, schemas.TicketDetail)
+@documented(404)
+@limited
+@token_required
+def show(number: str) -> ResponseReturnValue:
+    """The ticket with its comments, oldest first, and its SLA clocks."""
+    return _shown(_load(number))
+
+
+@bp.route("/tickets/<number>", methods=["PATCH"])
+@bp.doc(summary="Change a ticket")
+@bp.arguments(schemas.TicketChange)
+@bp.response(200, schemas.TicketDetail)
+@documented(400, 403, 404, 409)
+@limited
+@token_required
+def change(data: dict[str, Any], number: str) -> ResponseReturnValue:
+    """Change some fields at once, all or none."""
+    person = agent()
+    ticket = get_visible(number, to=person, lock=True)
+    version = data.pop("version", None)
+    for field, value in data.items():
+        _CHANGES[field](ticket, value, person, version, data)
+    db.session.commit()
+    return _shown(ticket)
+
+
+@bp.route("/tickets/<number>", methods=["DELETE"])
+@bp.doc(summary="Delete a ticket")
+@bp.response(204)
+@documented(403, 404, 409)
+@limited
+@token_required
+def delete(number: str) -> ResponseReturnValue:
+    """Hide it everywhere (supervisors and admins); it can be restored."""
+    ticket = get_visible(number, to=agent(), lock=True)
+    lifecycle.delete(ticket, by=caller(), now=utcnow())
+    db.session.commit()
+    return "", 204
+
+
+@bp.route("/tickets/<number>/comments", methods=["GET"])
+@bp.doc(summary="List comments")
+@bp.response(200, schemas.CommentList)
+@documented(404)
+@limited
+@token_required
+def list_comments(number: str) -> ResponseReturnValue:
+    """Comments, oldest first; customers see the public ones."""
+    return jsonify(comments=answers.comments(_load(number).id, caller()))
+
+
+@bp.route("/tickets/<number>/comments", methods=["POST"])
+@takes_files
+@bp.doc(summary="Add a comment")
+@bp.arguments(schemas.CommentIn)
+@bp.response(201, schemas.CommentOut)
+@documented(400, 403, 404, 409)
+@limited
+@token_required
+@idempotent
+def add_comment(data: dict[str, Any], number: str) -> ResponseReturnValue:
+    """A public reply or an internal note; a customer's comment is always public."""
+    person = caller()
+    ticket = _load(number, lock=True)
+    files = [_file(file) for file in data["attachments"]]
+    if person.is_agent:
+        comment = conversation.reply(
+            ticket,
+            data["body"],
+            by=person,
+            now=utcnow(),
+            visibility=data["visibility"],
+            files=files,
+            source=Source.API,
+        )
+    elif data["visibility"] is Visibility.INTERNAL:
+        raise Forbidden("Internal notes are the team's.")
+    else:
+        reply = replies.Reply(data["body"], Source.API, files)
+        received = replies.receive(ticket, reply, by=person, now=utcnow())
+        if received.comment is None:
+            response = jsonify(answers.detail(received.ticket_id, person, now=utcnow()))
+            response.headers["Location"] = f"/api/v1/tickets/{received.number}"
+            return response, 201
+        comment = received.comment
+    return jsonify(answers.comments(ticket.id, person, comment.id)[0]), 201
+
+
+@bp.route("/tickets/<number>/assign", methods=["POST"])
+@bp.doc(summary="Assign a ticket")
+@bp.arguments(schemas.AssignmentIn)
+@bp.response(200, schemas.TicketDetail)
+@documented(400, 403, 404, 409)
+@limited
+@token_required
+@idempotent
+def assign(data: dict[str, Any], number: str) -> ResponseReturnValue:
+    """Give it to an agent, a group, or both; over the agent's limit the answer warns."""
+    person = agent()
+    ticket = get_visible(number, to=person, lock=True)
+    if not data:
+        raise Invalid("Name an agent or a group.", {"agent": "Name an agent or a group."})
+    who = _agent(data["agent"]) if "agent" in data else ...
+    group = _group(data["group"]) if "group" in data else ...
+    warning = assignment.assign(ticket, agent=who, group=group, by=person, now=utcnow())
+    db.session.flush()
+    body = answers.detail(ticket.id, person, now=utcnow())
+    return jsonify({**body, "warning": warning} if warning else body)
+
+
+def _move(number: str, to: Status) -> ResponseReturnValue:
+    person = agent()
+    ticket = get_visible(number, to=person, lock=True)
+    lifecycle.change_status(ticket, to, by=person, now=utcnow())
+    db.session.flush()
+    return jsonify(answers.detail(ticket.id, person, now=utcnow()))
+
+
+@bp.route("/tickets/<number>/resolve", methods=["POST"])
+@bp.doc(summary="Resolve a ticket")
+@bp.response(200, schemas.TicketDetail)
+@documented(403, 404, 409)
+@limited
+@token_required
+@idempotent
+def resolve(number: str) -> ResponseReturnValue:
+    """Stops the clocks and stamps resolved_at."""
+    return _move(number, Status.RESOLVED)
+
+
+@bp.route("/tickets/<number>/close", methods=["POST"])
+@bp.doc(summary="Close a ticket")
+@bp.response(200, schemas.TicketDetail)
+@documented(403, 404, 409)
+@limited
+@token_required
+@idempotent
+def close(number: str) -> ResponseReturnValue:
+    """Stamps closed_at (and resolved_at, if unset)."""
+    return _move(number, Status.CLOSED)
+
+
+@bp.route("/tickets/<number>/reopen", methods=["POST"])
+@bp.doc(summary="Reopen a ticket")
+@bp.response(200, schemas.TicketDetail)
+@documented(403, 404, 409)
+@limited
+@token_required
+@idempotent
+def reopen(number: str) -> ResponseReturnValue:
+    """Open again what was resolved, closed or (supervisors) cancelled."""
+    return _move(number, Status.OPEN)
+
+
+@bp.route("/tickets/<number>/history", methods=["GET"])
+@bp.doc(summary="Show the history of a ticket")
+@bp.response(200, schemas.History)
+@documented(403, 404)
+@limited
+@token_required
+def history(number: str) -> ResponseReturnValue:
+    """Who changed what, when; oldest first."""
+    return jsonify(history=answers.history(get_visible(number, to=agent()).id))
+
+
+@bp.route("/statistics", methods=["GET"])
+@bp.doc(parameters=FILTERS, summary="Count tickets")
+@bp.response(200, schemas.StatisticsOut)
+@documented(400)
+@limited
+@token_required
+def statistics() -> ResponseReturnValue:
+    """Exact counts under the same filters as the list."""
+    found = lists.statistics(from_query(request.args), viewer=caller(), now=utcnow())
+    return jsonify(
+        total=found.total,
+        by_status=found.by_status,
+        by_priority=found.by_priority,
+        by_category=found.by_category,
+        by_assignee={str(key or "none"): count for key, count in found.by_assignee.items()},
+    )
+
+
+def _load(number: str, *, lock: bool = False) -> Ticket:
+    """The ticket as the caller may see it."""
+    person = caller()
+    if person.is_agent:
+        return get_visible(number, to=person, lock=lock)
+    return get_own(number, to=Viewer(person), lock=lock)
+
+
+def _shown(ticket: Ticket) -> ResponseReturnValue:
+    return jsonify(answers.detail(ticket.id, caller(), now=utcnow()))
+
+
+def _category(key: str | None, sub: str | None) -> tuple[int | None, int | None]:
+    """Ids of a category's and a subcategory's keys."""
+    if key is None:
+        return None, None
+    card = catalog.category_by_key(key)
+    if card is None:
+        known = ", ".join(c.key for c in catalog.categories().values() if c.is_active)
+        raise Invalid("There is no such category.", {"category": f"Must be one of: {known}."})
+    if sub is None:
+        return card.id, None
+    found = next((s.id for s in card.subcategories if s.key == sub and s.is_active), None)
+    if found is None:
+        raise Invalid("There is no such subcategory.", {"subcategory": f"Not one of {card.name}."})
+    return card.id, found
+
+
+def _agent(value: Any) -> Person | None:
+    """The person of an id or a mail address; null is nobody."""
+    if value is None:
+        return None
+    found: Person | None = None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31:
+        found = db.session.get(Person, value)
+    elif isinstance(value, str):
+        owner = sa.select(PersonEmail.person_id).where(PersonEmail.address == value.lower())
+        person_id = db.session.scalar(owner)
+        found = db.session.get(Person, person_id) if person_id else None
+    if found is None:
+        raise Invalid("There is no such agent.", {"agent": "An id or mail address of an agent."})
+    return found
+
+
+def _group(value: Any) -> Group | None:
+    """The group of an id or a name; null is none."""
+    if value is None:
+        return None
+    found: Group | None = None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31:
+        found = db.session.get(Group, value)
+    elif isinstance(value, str):
+        found = db.session.scalar(sa.select(Group).where(Group.name == value))
+    if found is None:
+        raise Invalid("There is no such group.", {"group": "An id or name of a group."})
+    return found
+
+
+def _file(data: dict[str, Any]) -> StoredFile:
+    try:
+        content = base64.b64decode(data["data"], validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid("A file is no base64.", {"attachments": "data must be base64."}) from None
+    if not 0 < len(content) <= MAX_FILE:
+        message = "A file has 1 byte to 25 MB."
+        raise Invalid(message, {"attachments": message})
+    return attachments.store_bytes(content, data["filename"], data["content_type"])
+
+
+def _set_subject(t: Ticket, value: str, by: Person, version: int | None, _: Any) -> None:
+    timeline.refuse_stale(t, "subject", version=version, chosen=value)
+    properties.change_subject(t, value, by=by, now=utcnow())
+
+
+def _set_status(t: Ticket, value: Status, by: Person, version: int | None, _: Any) -> None:
+    timeline.refuse_stale(t, "status", version=version, chosen=value.label)
+    if value is not t.status:
+        lifecycle.change_status(t, value, by=by, now=utcnow())
+
+
+def _set_priority(t: Ticket, value: Any, by: Person, version: int | None, _: Any) -> None:
+    timeline.refuse_stale(t, "priority", version=version, chosen=value.label)
+    properties.change_priority(t, value, by=by, now=utcnow())
+
+
+def _set_category(t: Ticket, value: Any, by: Person, version: int | None, data: Any) -> None:
+    """Category and subcategory go together; a new category without one drops it."""
+    key = data.get("category") or catalog.categories()[t.category_id].key
+    category_id, sub = _category(key, data.get("subcategory"))
+    words = catalog.category_words(category_id or t.category_id, sub)
+    timeline.refuse_stale(t, "category", version=version, chosen=words)
+    properties.change_category(t, category_id or t.category_id, sub, by=by, now=utcnow())
+
+
+def _set_assignee(t: Ticket, value: Any, by: Person, version: int | None, _: Any) -> None:
+    person = _agent(value)
+    name = person.display_name if person else ""
+    timeline.refuse_stale(t, "assignee", version=version, chosen=name)
+    assignment.assign(t, agent=person, by=by, now=utcnow())
+
+
+def _set_group(t: Ticket, value: Any, by: Person, version: int | None, _: Any) -> None:
+    group = _group(value)
+    timeline.refuse_stale(t, "group", version=version, chosen=group.name if group else "")
+    assignment.assign(t, group=group, by=by, now=utcnow())
+
+
+def _set_tags(t: Ticket, value: list[str], by: Person, version: int | None, _: Any) -> None:
+    chosen = ", ".join(properties.clean_tags(value))
+    timeline.refuse_stale(t, "tags", version=version, chosen=chosen)
+    properties.change_tags(t, value, by=by, now=utcnow())
+
+
+def _set_fields(t: Ticket, value: dict[str, Any], by: Person, version: int | None, _: Any) -> None:
+    for key, new in value.items():
+        timeline.refuse_stale(t, f"field_{key}", version=version, chosen=str(new))
+    properties.change_custom_fields(t, value, by=by, now=utcnow())
+
+
+def _set_due(t: Ticket, value: Any, by: Person, version: int | None, _: Any) -> None:
+    chosen = value.isoformat() if value else ""
+    timeline.refuse_stale(t, "due_at", version=version, chosen=chosen)
+    properties.change_due(t, value, by=by, now=utcnow())
+
+
+_CHANGES: dict[str, Callable[[Ticket, Any, Person, int | None, Any], None]] = {
+    "subject": _set_subject,
+    "status": _set_status,
+    "priority": _set_priority,
+    "category": _set_category,
+    "subcategory": _set_category,
+    "assignee": _set_assignee,
+    "group": _set_group,
+    "tags": _set_tags,
+    "custom_fields": _set_fields,
+    "due_at": _set_due,
+}
+
+
+def _flat(messages: Any, path: str = "") -> Any:
+    """("requester.email", "Not a valid mail address.") of marshmallow's nested messages."""
+    if isinstance(messages, dict):
+        for key, value in messages.items():
+            inner = path if key == "_schema" else f"{path}.{key}" if path else str(key)
+            yield from _flat(value, inner)
+    elif isinstance(messages, list):
+        yield path or "body", " ".join(str(message) for message in messages)
+    else:
+        yield path or "body", str(messages)
