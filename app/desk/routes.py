@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.desk import new_routes, queue_routes, ticket_routes
+from app.desk import attachment_routes, new_routes, queue_routes, ticket_routes
 from app.desk.frame import desk_frame
 
-__all__ = ["init_desk", "new_routes", "queue_routes"]
+__all__ = ["attachment_routes", "init_desk", "new_routes", "queue_routes"]
 
 
 def init_desk(app: Flask) -> None:

@@ -17,6 +17,7 @@ from app.accounts.models import Organization, OrganizationAccess, Person, Person
 from app.core.db import db
 from app.core.errors import NotFound
 from app.tickets.models import Comment, Participant, SlaClock, Ticket, TicketAccess
+from app.tickets.notifications import Recipient
 from app.tickets.queries import NUMBER
 from app.tickets.words import AuthorKind, ClockState, Priority, Source, Status, Target, Visibility
 
@@ -280,26 +281,20 @@ def takes_part(ticket: Ticket, person: Person) -> bool:
     return db.session.get(Participant, (ticket.id, person.id)) is not None
 
 
-def may_have_link(number: str, address: str) -> tuple[int, int, str] | None:
-    """Ticket's id, person's id and name, if *address* belongs to someone who takes part in it."""
+def may_have_link(number: str, address: str) -> tuple[Ticket, Recipient] | None:
+    """Ticket and person, if *address* is one of somebody who takes part in it; one statement."""
+    takes_part = sa.or_(
+        Ticket.requester_id == Person.id,
+        sa.exists().where(Participant.ticket_id == Ticket.id, Participant.person_id == Person.id),
+    )
     found = (
-        sa.select(Ticket.id, Person.id, Person.name)
-        .join(PersonEmail, PersonEmail.address == address.strip().lower())
-        .join(Person, Person.id == PersonEmail.person_id)
-        .where(
-            Ticket.number == number.upper(),
-            Ticket.deleted_at.is_(None),
-            Person.is_active,
-            sa.or_(
-                Ticket.requester_id == Person.id,
-                sa.exists().where(
-                    Participant.ticket_id == Ticket.id, Participant.person_id == Person.id
-                ),
-            ),
-        )
+        sa.select(Ticket, Person.id, Person.name)
+        .join(PersonEmail, PersonEmail.address == address)
+        .join(Person, sa.and_(Person.id == PersonEmail.person_id, Person.is_active))
+        .where(Ticket.number == number.upper(), Ticket.deleted_at.is_(None), takes_part)
     )
     row = db.session.execute(found).one_or_none()
-    return (row[0], row[1], row[2]) if row else None
+    return (row[0], Recipient(row[1], row[2], address)) if row else None
 
 
 def _shared_with(person: Person) -> tuple[sa.ColumnElement[bool], ...]:

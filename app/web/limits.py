@@ -21,6 +21,7 @@ LINK_BY_IP = "30 per hour"
 KEY_BY_IP = "60 per 15 minutes"  # one-time links that were tried
 TICKET_BY_IP = "20 per 10 minutes"  # the public ticket form; an office shares one address
 TICKET_BY_ADDRESS = "20 per hour"
+REPLY_BY_IP = "60 per 10 minutes"  # replies by customers
 
 
 def by_ip(limit: str) -> RouteLimit:

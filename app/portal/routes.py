@@ -1,0 +1,15 @@
+"""The blueprints of the portal."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app.portal import opening_routes, ticket_routes
+from app.portal.frame import portal_frame
+
+
+def init_portal(app: Flask) -> None:
+    """Register the portal's pages and the frame around them."""
+    app.jinja_env.globals["portal_frame"] = portal_frame
+    app.register_blueprint(opening_routes.bp)
+    app.register_blueprint(ticket_routes.bp)

@@ -1,0 +1,39 @@
+"""Files on their way out: whatever somebody sent us, it runs in nobody's browser."""
+
+from __future__ import annotations
+
+from flask import Response, send_file
+
+from app.core.errors import NotFound
+from app.core.storage import storage
+from app.tickets.attachments import INERT_IMAGES
+from app.tickets.models import Attachment
+
+CACHE_SECONDS = 600
+
+
+def serve(file: Attachment) -> Response:
+    """The bytes of *file*, in ranges if asked for; shown only if it is an inert picture.
+
+    Whoever calls this has checked that the viewer may have it.
+
+    Raises:
+        NotFound: the bytes are gone from the storage.
+    """
+    is_picture = file.content_type in INERT_IMAGES
+    try:
+        response = send_file(
+            storage().path(file.sha256),
+            mimetype=file.content_type,
+            as_attachment=not is_picture,
+            download_name=file.filename,
+            etag=file.sha256,
+            conditional=True,
+        )
+    except FileNotFoundError:
+        raise NotFound("This file is no longer there. Ask for it to be sent again.") from None
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    response.headers["Cache-Control"] = f"private, max-age={CACHE_SECONDS}"
+    return response
