@@ -67,9 +67,9 @@ def _what_to_mend(error: Exception) -> str | None:
         return str(error)
     # A library that was never imported raised nothing; importing it would cost a second.
     if "sqlalchemy" in sys.modules:
-        from sqlalchemy.exc import OperationalError
+        from sqlalchemy.exc import DatabaseError, OperationalError
 
-        if isinstance(error, OperationalError):
+        if type(error) in (DatabaseError, OperationalError):  # not their kin: those are our faults
             return f"the database does not answer: {str(error.orig).strip().splitlines()[0]}"
     if "redis" in sys.modules:
         from redis.exceptions import ConnectionError as NoRedis

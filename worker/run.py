@@ -10,6 +10,7 @@ from rq.job import Job
 
 from app import create_app
 from app.core.jobs import QUEUE
+from app.process.migrations import wait_for_migrations
 from app.settings import Settings
 
 
@@ -30,6 +31,7 @@ class Worker(SimpleWorker):
 def work() -> None:
     """Work until SIGTERM or SIGINT; the job in work is finished first."""
     app = create_app()
+    wait_for_migrations(app)
     settings: Settings = app.extensions["settings"]
     worker = Worker([QUEUE], connection=Redis.from_url(settings.queue_url))
     worker.app = app

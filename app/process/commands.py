@@ -45,16 +45,17 @@ def run(host: str, port: int, demo: bool, dev: bool) -> None:
     with _alone(settings.data_dir), Supervisor() as supervisor:
         if settings.redis_url is None:
             supervisor.start(_redis(settings))
+        # Loads beside the migrations, which take as long, and waits for their end.
+        supervisor.start(Part("web server", _web_command(host, port, dev=dev)))
         prepared = supervisor.complete([*DESKHAND, "prepare", *(["--demo"] if demo else [])])
         if supervisor.told_to_stop:
             return
         if prepared != 0:
             sys.exit(1)  # it has said why
-        supervisor.start(Part("web server", _web_command(host, port, dev=dev)))
-        supervisor.start(Part("worker", (*DESKHAND, "worker")))
-        supervisor.start(Part("scheduler", (*DESKHAND, "scheduler")))
         if supervisor.wait_for(lambda: _serves(host, port), seconds=READY_SECONDS):
             say(f"ready at {url} (Ctrl-C stops)")
+        supervisor.start(Part("worker", (*DESKHAND, "worker")))
+        supervisor.start(Part("scheduler", (*DESKHAND, "scheduler")))
         supervisor.run()
 
 

@@ -6,6 +6,7 @@ import gc
 import os
 from typing import TYPE_CHECKING
 
+from app.process.migrations import wait_for_migrations
 from app.process.supervisor import die_with
 
 if TYPE_CHECKING:
@@ -67,9 +68,7 @@ def application() -> Flask:
 
 def _load() -> Flask:
     from app import create_app
-    from app.core.db import db
 
     app = create_app()
-    with app.app_context():
-        db.engine.dispose()  # no connection may be shared by two processes
+    wait_for_migrations(app)
     return app

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from rq import Queue
+from rq import Queue, Worker
 
 from tests import servers
 from tests.process.test_supervisor import ROOT, lives, wait_until
@@ -195,6 +195,14 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path, command: str) -> None:
     )
 
 
+def test_a_failed_migration_ends_run_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "deskhand.db").write_bytes(b"not a database, but long enough to be taken for one")
+    done = deskhand("run", "--port", str(free_port()), folder=tmp_path)
+    assert done.returncode == 1
+    assert "file is not a database" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("command", [("run",), ("worker",), ("scheduler",), ("db", "upgrade")])
 def test_a_wrong_setting_stops_every_command_with_one_line(
     tmp_path: Path, command: tuple[str, ...]
@@ -207,13 +215,32 @@ def test_a_wrong_setting_stops_every_command_with_one_line(
 
 @pytest.mark.parametrize("command", ["worker", "scheduler"])
 def test_a_part_without_redis_says_so_in_one_line(tmp_path: Path, command: str) -> None:
+    assert deskhand("db", "upgrade", folder=tmp_path).returncode == 0
     done = deskhand(command, folder=tmp_path, DESKHAND_REDIS_URL=f"unix://{tmp_path}/none.sock")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("Error: Redis does not answer: ")
     assert "Traceback" not in done.stderr
 
 
+def test_a_worker_waits_for_the_migrations(tmp_path: Path) -> None:
+    url = servers.redis_url()
+    process = subprocess.Popen(
+        [*DESKHAND, "worker"], env=environment(tmp_path, DESKHAND_REDIS_URL=url), cwd=ROOT
+    )
+    connection = Redis.from_url(url)
+    try:
+        time.sleep(3)
+        assert Worker.count(connection=connection) == 0
+        assert process.poll() is None
+        assert deskhand("db", "upgrade", folder=tmp_path).returncode == 0
+        wait_until(lambda: Worker.count(connection=connection) == 1)
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
 def test_a_worker_finishes_the_job_in_work_before_it_stops(tmp_path: Path) -> None:
+    assert deskhand("db", "upgrade", folder=tmp_path).returncode == 0
     url = servers.redis_url()
     queue = Queue("deskhand", connection=Redis.from_url(url))
     queue.empty()
