@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from flask import Blueprint, flash, redirect, render_template
@@ -16,6 +17,7 @@ from app.accounts.models import LoginSession, Person, Presence
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Invalid, NotFound
+from app.core.settings_store import setting
 from app.web import limits, words
 from app.web.security import reads_first
 
@@ -169,8 +171,12 @@ def _page(
     return render_template("accounts/account.html", **context), status
 
 
+def _zone(person: Person) -> ZoneInfo:
+    return words.zone(person.time_zone or setting("time_zone"))
+
+
 def _sessions(person: Person) -> list[SessionRow]:
-    now, zone, current = utcnow(), words.zone(person.time_zone), sign_in.current_session_id()
+    now, zone, current = utcnow(), _zone(person), sign_in.current_session_id()
     found = (
         sa.select(
             LoginSession.id,
@@ -197,7 +203,7 @@ def _sessions(person: Person) -> list[SessionRow]:
 
 
 def _tokens(person: Person) -> list[TokenRow]:
-    now, zone = utcnow(), words.zone(person.time_zone)
+    now, zone = utcnow(), _zone(person)
     return [
         TokenRow(
             id=row.id,

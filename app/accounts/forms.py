@@ -56,7 +56,7 @@ def mail_address(form: Form, field: EmailField) -> None:
 
 def email_field(label: str = "Mail address", **options: Any) -> EmailField:
     """A field for one mail address."""
-    checks = [InputRequired("Enter your mail address."), Length(max=254), mail_address]
+    checks = [InputRequired("Enter your mail address."), Length(max=254), one_line, mail_address]
     return EmailField(label, checks, filters=[stripped], **options)
 
 

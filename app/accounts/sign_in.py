@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from urllib.parse import urlencode, urlsplit
@@ -143,8 +144,10 @@ def _unauthorized() -> ResponseReturnValue:
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
     if "HX-Request" in request.headers:
-        shown = urlsplit(request.headers.get("HX-Current-URL", ""))
-        path = shown.path + (f"?{shown.query}" if shown.query else "")
+        path = ""
+        with suppress(ValueError):  # the header may hold anything
+            shown = urlsplit(request.headers.get("HX-Current-URL", ""))
+            path = shown.path + (f"?{shown.query}" if shown.query else "")
         return "", 401, {"HX-Redirect": _sign_in_path(path)}
     path = request.full_path.rstrip("?") if request.method == "GET" else ""
     return redirect(_sign_in_path(path))

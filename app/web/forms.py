@@ -27,8 +27,8 @@ def stripped(text: Any) -> Any:
 
 
 def one_line(form: Form, field: Field) -> None:
-    """Refuse line ends, NUL and other characters that nobody types into one line."""
-    if field.data and not field.data.isprintable():
+    """Refuse line ends, NUL, bytes that were no UTF-8, and what else nobody types into a line."""
+    if field.data and (not field.data.isprintable() or "\N{REPLACEMENT CHARACTER}" in field.data):
         raise ValidationError("Use letters, digits and signs only, on one line.")
 
 
