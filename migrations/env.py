@@ -10,7 +10,7 @@ import app.channels.models
 import app.core.settings_store
 import app.routing.models
 import app.tickets.models  # noqa: F401  (with the others: fills the metadata)
-from app.core.db import Base, begin_write, db
+from app.core.db import Base, begin_read, begin_write, db
 
 
 def run() -> None:
@@ -21,6 +21,7 @@ def run() -> None:
         context.configure(connection=connection, target_metadata=Base.metadata, **options)
         with context.begin_transaction():
             context.run_migrations()
+    begin_read()
 
 
 run()

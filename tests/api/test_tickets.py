@@ -283,6 +283,22 @@ def test_comments_public_and_internal(client: FlaskClient, auth: Headers) -> Non
     assert [comment["body"] for comment in listed] == ["Try again", "For us"]
 
 
+def test_a_large_file_comes_with_a_comment_and_a_larger_one_does_not(
+    client: FlaskClient, auth: Headers
+) -> None:
+    ticket = make_ticket()
+    db.session.commit()
+    path = f"{V1}/tickets/{ticket.number}/comments"
+
+    def post(size: int) -> int:
+        data = base64.b64encode(b"x" * size).decode()
+        body = {"body": "See the file", "attachments": [{"filename": "a.bin", "data": data}]}
+        return client.post(path, json=body, headers=auth).status_code
+
+    assert post(25 * 1024 * 1024) == 201
+    assert post(25 * 1024 * 1024 + 1) == 400
+
+
 def test_the_same_key_answers_the_same_and_does_nothing_twice(
     client: FlaskClient, auth: Headers
 ) -> None:

@@ -20,7 +20,7 @@ from app.api.v1 import answers, schemas
 from app.channels import answers as replies
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core.clock import utcnow
-from app.core.db import db
+from app.core.db import begin_write, db
 from app.core.errors import Forbidden, Invalid
 from app.extensions import limiter
 from app.routing import assignment
@@ -32,7 +32,7 @@ from app.tickets.models import Ticket
 from app.tickets.portal_queries import Viewer, get_own
 from app.tickets.queries import get_visible
 from app.tickets.words import Source, Status, Visibility
-from app.web.security import MAX_FILE, takes_files
+from app.web.security import MAX_FILE, reads_first, takes_files
 
 RATE = "600 per minute"
 
@@ -232,6 +232,7 @@ def list_comments(number: str) -> ResponseReturnValue:
 
 @bp.route("/tickets/<number>/comments", methods=["POST"])
 @takes_files
+@reads_first
 @bp.doc(summary="Add a comment")
 @bp.arguments(schemas.CommentIn)
 @bp.response(201, schemas.CommentOut)
@@ -242,8 +243,10 @@ def list_comments(number: str) -> ResponseReturnValue:
 def add_comment(data: dict[str, Any], number: str) -> ResponseReturnValue:
     """A public reply or an internal note; a customer's comment is always public."""
     person = caller()
-    ticket = _load(number, lock=True)
+    _load(number)  # before anything is kept on disk
     files = [_file(file) for file in data["attachments"]]
+    begin_write()
+    ticket = _load(number, lock=True)
     if person.is_agent:
         comment = conversation.reply(
             ticket,
