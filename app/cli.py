@@ -69,7 +69,8 @@ def _what_to_mend(error: Exception) -> str | None:
     if "sqlalchemy" in sys.modules:
         from sqlalchemy.exc import DatabaseError, OperationalError
 
-        if type(error) in (DatabaseError, OperationalError):  # not their kin: those are our faults
+        # Not its other kin: those are faults of ours.
+        if isinstance(error, DatabaseError) and type(error) in (DatabaseError, OperationalError):
             return f"the database does not answer: {str(error.orig).strip().splitlines()[0]}"
     if "redis" in sys.modules:
         from redis.exceptions import ConnectionError as NoRedis

@@ -91,10 +91,20 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A desk of the test's own, to stop or kill."""
     running = Desk(tmp_path)
     yield running
     if running.process.poll() is None:
         running.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk that each test leaves running."""
+    running = Desk(tmp_path_factory.mktemp("shared"))
+    running.wait_until_ready()
+    yield running
+    running.stop()
 
 
 @pytest.mark.slow
@@ -115,18 +125,17 @@ def test_one_command_runs_everything_and_stops_it(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-def test_every_part_comes_back_after_a_kill(desk: Desk) -> None:
-    desk.wait_until_ready()
-    wait_until(lambda: b'"workers":1' in desk.get("/readyz"))
-    before = children(desk.process.pid)
+def test_every_part_comes_back_after_a_kill(shared_desk: Desk) -> None:
+    wait_until(lambda: b'"workers":1' in shared_desk.get("/readyz"))
+    before = children(shared_desk.process.pid)
     for pid in before.values():
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: set(children(desk.process.pid)) == set(before), 30)
-    assert not set(children(desk.process.pid).values()) & set(before.values())
+    wait_until(lambda: set(children(shared_desk.process.pid)) == set(before), 30)
+    assert not set(children(shared_desk.process.pid).values()) & set(before.values())
 
     def answers() -> bool:
         try:
-            return b'"redis":"ok"' in desk.get("/readyz")
+            return b'"redis":"ok"' in shared_desk.get("/readyz")
         except OSError:
             return False
 
@@ -134,14 +143,13 @@ def test_every_part_comes_back_after_a_kill(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_web_process_is_replaced_while_the_other_serves(desk: Desk) -> None:
-    desk.wait_until_ready()
-    web = children(desk.process.pid)["web"]
+def test_a_killed_web_process_is_replaced_while_the_other_serves(shared_desk: Desk) -> None:
+    web = children(shared_desk.process.pid)["web"]
     before = web_processes(web)
     assert len(before) == 2
     os.kill(min(before), signal.SIGKILL)
     wait_until(lambda: len(web_processes(web)) == 2 and web_processes(web) != before)
-    assert b"ok" in desk.get("/healthz")
+    assert b"ok" in shared_desk.get("/healthz")
 
 
 def web_processes(server: int) -> set[int]:
@@ -161,12 +169,11 @@ def test_nothing_outlives_a_killed_supervisor(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-def test_a_second_supervisor_on_the_same_folder_is_refused(desk: Desk) -> None:
-    desk.wait_until_ready()
-    done = deskhand("run", "--port", str(free_port()), folder=desk.folder)
+def test_a_second_supervisor_on_the_same_folder_is_refused(shared_desk: Desk) -> None:
+    done = deskhand("run", "--port", str(free_port()), folder=shared_desk.folder)
     assert (done.returncode, done.stderr) == (
         1,
-        f"Error: Deskhand is already running on {desk.folder}\n",
+        f"Error: Deskhand is already running on {shared_desk.folder}\n",
     )
 
 
