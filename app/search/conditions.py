@@ -25,6 +25,7 @@ from app.accounts.access import hidden_group_ids
 from app.accounts.models import OrganizationAccess, Person, PersonEmail
 from app.core.db import db
 from app.core.paging import Order
+from app.search import query
 from app.tickets import catalog
 from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
 from app.tickets.models import ACTIVE, HeldEmail, Tag, Ticket, ticket_tag
@@ -114,6 +115,10 @@ def _tagged_each(wrap: Wrap, suffix: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(on)
 
 
+def _words(found: type[query.FoundBy]) -> Build:
+    return lambda wrap, suffix: found(wrap(Ticket.id), sa.bindparam(f"q{suffix}", type_=sa.Text))
+
+
 HELD = sa.text("held_email.state = 'waiting'")  # as in the partial index
 COLUMNS: dict[str, Any] = {
     "status": Ticket.status,
@@ -127,6 +132,7 @@ COLUMNS: dict[str, Any] = {
 CONDITIONS: dict[str, Build] = {
     "active": lambda wrap, suffix: sa.text(ACTIVE),  # type: ignore[dict-item, return-value]
     "kept": lambda wrap, suffix: Ticket.deleted_at.is_(None),
+    "nothing": lambda wrap, suffix: sa.false(),
     "visible": _visible,
     "own": _one("own", Ticket.requester_id),
     "organization": _of_organization,
@@ -138,6 +144,10 @@ CONDITIONS: dict[str, Build] = {
     "held": lambda wrap, suffix: wrap(Ticket.id).in_(sa.select(HeldEmail.ticket_id).where(HELD)),
     "tag": _tagged,
     "tag_each": _tagged_each,
+    "q": _words(query.FoundBy),
+    "q_each": _words(query.EachFoundBy),
+    "q_notes": _words(query.FoundByNotesToo),
+    "q_notes_each": _words(query.EachFoundByNotesToo),
 }
 for _name, _column in COLUMNS.items():
     CONDITIONS[_name] = _one(_name, _column)
@@ -197,6 +207,8 @@ def select_for(filters: TicketFilters, *, viewer: Person, now: datetime) -> Sele
     if filters.tag:
         found.names.append("tag")
         found.values["tag"] = list(filters.tag)
+    if filters.q:
+        _add_words(found, filters.q, viewer)
     rare = _rarest(found) if db.engine.dialect.name == "sqlite" else ()
     if filters.is_active_only:
         _walk_active(found, filters, rare)
@@ -274,6 +286,15 @@ def _add(
         found.values[f"{name}_in"] = list(values)
 
 
+def _add_words(found: Selection, text: str, viewer: Person) -> None:
+    words = query.expression(text)
+    if words:
+        found.names.append("q_notes" if viewer.is_agent else "q")
+        found.values["q"] = words
+    else:
+        found.others.append("nothing")
+
+
 def _walk_active(found: Selection, filters: TicketFilters, rare: tuple[str, ...]) -> None:
     """Partial indexes hold what is active, by priority (of an assignee, group, status) or due."""
     if rare:
@@ -305,6 +326,8 @@ RARE: tuple[tuple[str, ...], ...] = (
     ("organization",),
     ("requester",),
     ("held",),
+    ("q",),
+    ("q_notes",),
     ("tag",),
     ("assignee",),
     ("assignee_none",),
@@ -332,7 +355,7 @@ def _rarest(found: Selection) -> tuple[str, ...]:
         return ()
     rows = db.session.execute(count_few(candidates), found.values)
     counts = {candidates[place]: count for place, count in rows}
-    for name in ("tag",):
+    for name in ("tag", "q", "q_notes"):
         if counts.get((name,), 0) > FEW:
             found.names[found.names.index(name)] = f"{name}_each"
     rarest = min(counts, key=counts.__getitem__)
@@ -345,6 +368,8 @@ def count_few(candidates: tuple[tuple[str, ...], ...]) -> sa.CompoundSelect[Any]
     for place, names in enumerate(candidates):
         if names == ("tag",):
             rows = sa.select(ticket_tag.c.ticket_id).where(ticket_tag.c.tag_id.in_(_tag_ids("")))
+        elif names[0].startswith("q"):
+            rows = query.rows_of(notes=names == ("q_notes",))
         else:
             rows = sa.select(Ticket.id).where(*(CONDITIONS[name](_as_is, "") for name in names))
         few = rows.limit(FEW + 1).subquery()

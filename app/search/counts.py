@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import count
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 import sqlalchemy as sa

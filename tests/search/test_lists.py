@@ -414,7 +414,7 @@ def test_statistics_count_under_the_same_filters(agent: Person) -> None:
 def test_a_page_takes_the_same_few_statements_however_many_rows(
     agent: Person, statements: list[str]
 ) -> None:
-    view = TicketFilters(status=ACTIVE_STATUSES, sort="priority", limit=25)
+    view = TicketFilters(status=ACTIVE_STATUSES, sort="priority", limit=10)
     counts = []
     for _ in range(2):
         for n in range(12):
@@ -431,5 +431,5 @@ def test_a_page_takes_the_same_few_statements_however_many_rows(
         statements.clear()
         page = list_tickets(view, viewer=agent, now=NOW)
         counts.append(len(statements))
-    assert len(page.rows) == 24
+    assert page.page.text == "1 to 10 of 24"
     assert counts == [4, 4]  # stamp, rows, tags, how many

@@ -1,0 +1,262 @@
+"""Full text: what people type, as a query of SQLite's FTS5 or PostgreSQL's tsvector.
+
+Words are joined by "and", in any order, and each may go on ("invoice" finds "invoices");
+"several words" in quotes stand together just so. Nothing typed is an operator.
+
+Public words and internal notes are indexed apart. An agent searches both, a customer never touches
+the notes; all words must be in one of the two.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from app.core.db import db
+from app.tickets.filters import clean
+
+MOST_WORDS = 16
+MANY = 1_000
+INDEXED_PREFIX = 4  # letters: prefixes up to here are one look-up (the migration's prefix='2 3 4')
+RANKED = 2_000  # best first looks at so many of the newest: the cost must not grow with the desk
+
+PARTS = re.compile(r'"([^"]*)"?|([^\s"]+)')
+QUOTES = str.maketrans("“”„«»", '"""""')
+SIGNS = re.compile(r"[!-/:-@\[-`{-~]+")
+ACCENTS = re.compile("[\u0300-\u036f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One word, or several that stand together; ``goes_on``: its end may be missing."""
+
+    text: str
+    goes_on: bool
+
+
+def parse(text: str) -> tuple[Term, ...]:
+    """The terms of any input; () where no letter or digit is in it."""
+    terms = []
+    for phrase, word in PARTS.findall(clean(text).translate(QUOTES)):
+        found = phrase or word
+        if not any(c.isalnum() for c in found):
+            continue
+        last = SIGNS.sub(" ", found).split()[-1]
+        goes_on = not phrase and (len(last) > 2 or found.endswith("*"))
+        terms.append(Term(found, goes_on))
+    return tuple(dict.fromkeys(terms[:MOST_WORDS]))
+
+
+def expression(text: str) -> str:
+    """*text* as the value of the parameter ``q``, "" where nothing can be found.
+
+    On SQLite one small statement, where there are words of five letters or more.
+    """
+    terms = parse(text)
+    if db.engine.dialect.name != "sqlite":
+        return " & ".join(_tsquery(term) for term in terms)
+    common = _common(terms)
+    return " AND ".join(_fts5(term, term.goes_on and term not in common) for term in terms)
+
+
+def _fts5(term: Term, goes_on: bool) -> str:
+    """In quotes nothing is an operator; the tokenizer cuts the words as it cut the texts."""
+    text = term.text.replace('"', " ")
+    return f'"{text}"*' if goes_on else f'"{text}"'
+
+
+def _tsquery(term: Term) -> str:
+    """Folded as the index is (search_fold in the migration)."""
+    folded = ACCENTS.sub("", unicodedata.normalize("NFKD", term.text))
+    words = [f"'{word}'" for word in SIGNS.sub(" ", folded).split()]
+    return "(" + " <-> ".join(words) + (":*)" if term.goes_on else ")")
+
+
+def _common(terms: Iterable[Term]) -> set[Term]:
+    """Words that so many tickets have just as typed that longer ones need not be looked for.
+
+    SQLite gathers all tickets of all words that begin with a prefix before it answers, unless the
+    prefix is short and indexed itself: milliseconds for a word that is nearly everywhere.
+    """
+    doubtful = [term for term in terms if term.goes_on and len(term.text) > INDEXED_PREFIX]
+    if not doubtful:
+        return set()
+    counts = []
+    for place in range(len(doubtful)):
+        rows = sa.select(_public.c.rowid).where(sa.text(f"search_ticket match :q{place}"))
+        few = rows.limit(MANY + 1).subquery()
+        counts.append(sa.select(sa.literal(place), sa.func.count()).select_from(few))
+    values = {f"q{place}": _fts5(term, False) for place, term in enumerate(doubtful)}
+    found = db.session.execute(sa.union_all(*counts), values)
+    return {doubtful[place] for place, count in found if count > MANY}
+
+
+_public = sa.table("search_ticket", sa.column("rowid"))
+_notes = sa.table("search_note", sa.column("rowid"))
+
+
+def rows_of(*, notes: bool) -> Any:
+    """SQLite: ids of the tickets found, unsorted, for counting a few."""
+    public = sa.select(_public.c.rowid).where(sa.text("search_ticket match :q"))
+    if not notes:
+        return public
+    return sa.union_all(public, sa.select(_notes.c.rowid).where(sa.text("search_note match :q")))
+
+
+class FoundBy(FunctionElement[bool]):
+    """Condition on (ticket id, ``q``): public words match. Finds all tickets first."""
+
+    inherit_cache = True
+    type = sa.Boolean()
+    notes = False
+
+
+class FoundByNotesToo(FoundBy):
+    """The same, in public words or in notes."""
+
+    inherit_cache = True
+    notes = True
+
+
+class EachFoundBy(FoundBy):
+    """The same as `FoundBy`, looking at each ticket: for words that most tickets have."""
+
+    inherit_cache = True
+
+
+class EachFoundByNotesToo(FoundBy):
+    """The same as `FoundByNotesToo`, looking at each ticket."""
+
+    inherit_cache = True
+    notes = True
+
+
+@compiles(FoundBy)
+@compiles(EachFoundBy)
+@compiles(FoundByNotesToo)
+@compiles(EachFoundByNotesToo)
+def _in_tsvectors(element: FoundBy, compiler: SQLCompiler, **kw: Any) -> str:
+    ticket, words = (compiler.process(clause, **kw) for clause in element.clauses)
+    matches = f"document @@ to_tsquery('simple', {words})"
+    if element.notes:
+        matches += f" OR notes @@ to_tsquery('simple', {words})"
+    return f"{ticket} IN (SELECT ticket_id FROM search_ticket WHERE {matches})"
+
+
+@compiles(FoundBy, "sqlite")
+@compiles(FoundByNotesToo, "sqlite")
+def _in_fts5(element: FoundBy, compiler: SQLCompiler, **kw: Any) -> str:
+    ticket, words = (compiler.process(clause, **kw) for clause in element.clauses)
+    ids = f"SELECT rowid FROM search_ticket WHERE search_ticket MATCH {words}"
+    if element.notes:
+        ids += f" UNION ALL SELECT rowid FROM search_note WHERE search_note MATCH {words}"
+    return f"{ticket} IN ({ids})"
+
+
+@compiles(EachFoundBy, "sqlite")
+@compiles(EachFoundByNotesToo, "sqlite")
+def _each_in_fts5(element: FoundBy, compiler: SQLCompiler, **kw: Any) -> str:
+    ticket, words = (compiler.process(clause, **kw) for clause in element.clauses)
+    tables = ("search_ticket", "search_note") if element.notes else ("search_ticket",)
+    probes = (
+        f"EXISTS (SELECT 1 FROM {table} WHERE rowid = {ticket} AND {table} MATCH {words})"
+        for table in tables
+    )
+    return f"({' OR '.join(probes)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Ids of tickets, and whether there are more."""
+
+    ids: list[int]
+    has_more: bool
+
+
+def newest(
+    words: str,
+    *,
+    hidden: frozenset[int],
+    limit: int,
+    mark: int | None = None,
+    backwards: bool = False,
+) -> Hits:
+    """Tickets that an agent finds, newest first; one statement that stops at *limit*.
+
+    Args:
+        words: from `expression`, not "".
+        hidden: groups whose tickets they may not see.
+        mark: only those before (*backwards*: after) this ticket, nearest first in both cases.
+    """
+    comparison = "" if mark is None else f"and {{id}} {'>' if backwards else '<'} :mark"
+    direction = "asc" if backwards else "desc"
+    order = f"order by {{id}} {direction} limit :limit"
+    streams = _streams(comparison, order, hidden=bool(hidden))
+    text = f"{streams} order by 1 {direction} limit :limit"
+    values: dict[str, Any] = {"q": words, "limit": limit + 1}
+    if mark is not None:
+        values["mark"] = mark
+    ids = list(db.session.scalars(_statement(text, hidden, values), values))
+    return Hits(ids[:limit], len(ids) > limit)
+
+
+def best(words: str, *, hidden: frozenset[int], limit: int, offset: int = 0) -> Hits:
+    """The same, best first among the newest `RANKED`: in number and subject before elsewhere."""
+    order = f"order by {{id}} desc limit {RANKED}"
+    streams = _streams("", order, hidden=bool(hidden), ranked=True)
+    text = (
+        f"select id from ({streams}) as found group by id"
+        " order by min(score), id desc limit :limit offset :offset"
+    )
+    values: dict[str, Any] = {"q": words, "limit": limit + 1, "offset": offset}
+    ids = list(db.session.scalars(_statement(text, hidden, values), values))
+    return Hits(ids[:limit], len(ids) > limit)
+
+
+def count(words: str, *, hidden: frozenset[int], cap: int) -> int:
+    """How many tickets an agent finds, at most *cap* + 1."""
+    streams = _streams("", "limit :limit", hidden=bool(hidden))
+    values: dict[str, Any] = {"q": words, "limit": cap + 1}
+    text = f"select count(*) from ({streams} limit :limit) as found"
+    return db.session.scalar(_statement(text, hidden, values), values) or 0
+
+
+def _statement(text: str, hidden: frozenset[int], values: dict[str, Any]) -> sa.TextClause:
+    statement = sa.text(text)
+    if hidden:
+        values["hidden"] = sorted(hidden)
+        statement = statement.bindparams(sa.bindparam("hidden", expanding=True))
+    return statement
+
+
+def _streams(mark: str, order: str, *, hidden: bool, ranked: bool = False) -> str:
+    """SQL: ids (and scores, less is better) from the public words and from the notes."""
+    visible = "and (t.group_id is null or t.group_id not in :hidden)" if hidden else ""
+    if db.engine.dialect.name != "sqlite":
+        score = ", -ts_rank(document || notes, query) as score" if ranked else ""
+        join = "join ticket t on t.id = ticket_id" if hidden else ""
+        return (
+            f"select * from (select ticket_id as id{score}"
+            f" from search_ticket cross join to_tsquery('simple', :q) as query {join}"
+            f" where (document @@ query or notes @@ query) {visible}"
+            f" {mark.format(id='ticket_id')} {order.format(id='ticket_id')}) as public"
+        )
+    streams = []
+    for table, weights in (("search_ticket", "8, 8, 4, 1"), ("search_note", "1")):
+        rowid = f"{table}.rowid"
+        score = f", bm25({table}, {weights}) as score" if ranked else ""
+        # Cross: SQLite walks the words and looks each ticket up, never the other way about.
+        join = f"cross join ticket t on t.id = {rowid}" if hidden else ""
+        streams.append(
+            f"select * from (select {rowid} as id{score} from {table} {join}"
+            f" where {table} match :q {visible} {mark.format(id=rowid)} {order.format(id=rowid)})"
+        )
+    return (" union all " if ranked else " union ").join(streams)
