@@ -111,9 +111,8 @@ def give_room(limit: int, *, agents: int = AGENTS) -> None:
     close_session()
 
 
-@pytest.mark.parametrize("limit", [20, 50])
-def test_200_tickets_end_20_each(desk: dict[str, str], limit: int) -> None:
-    hire(limit)
+def test_200_tickets_end_20_each(desk: dict[str, str]) -> None:
+    hire(20)
     open_200(desk)
     assert shares() == [TICKETS // AGENTS] * AGENTS
 
