@@ -27,6 +27,7 @@ COMMANDS = {
     "token": "app.accounts.commands:token",
     "sla": "app.automation.commands:sla",
     "mail": "app.mail.commands:mail",
+    "outbox": "app.mail.commands:outbox",
 }
 
 

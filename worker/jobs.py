@@ -6,6 +6,7 @@ from app.automation import escalation
 from app.automation import housekeeping as upkeep
 from app.core.clock import utcnow
 from app.core.jobs import Job, bells
+from app.mail import delivery
 from app.routing import waiting
 
 
@@ -19,6 +20,12 @@ def housekeeping() -> None:
     """Close what stayed resolved, send idle agents away, delete what is kept no longer."""
     bells().answered(Job.HOUSEKEEPING)
     upkeep.tidy(utcnow())
+
+
+def send_outbox() -> None:
+    """Send the mails that are due."""
+    bells().answered(Job.SEND_OUTBOX)
+    delivery.send_due()
 
 
 def hand_out() -> None:

@@ -1,4 +1,7 @@
-"""The mail commands: ``deskhand mail parse``."""
+"""``deskhand mail parse`` and ``deskhand outbox send``.
+
+The database and what needs it are imported by the commands that use them: the parser starts alone.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 import click
+from flask import current_app
+from flask.cli import with_appcontext
 
 from app.mail import automatic, parsing
+from app.settings import Settings
 
 
 @click.group()
@@ -21,6 +27,26 @@ def mail() -> None:
 def parse() -> None:
     """Read file names on standard input, write one JSON object a line (the parser alone)."""
     parse_files(sys.stdin, sys.stdout)
+
+
+@click.group()
+def outbox() -> None:
+    """Mail that goes out."""
+
+
+@outbox.command()
+@with_appcontext
+def send() -> None:
+    """Send every mail that is due, once, and say how many there were."""
+    from app.mail.delivery import send_due
+
+    settings: Settings = current_app.extensions["settings"]
+    if settings.smtp_url is None:
+        raise click.ClickException("DESKHAND_SMTP_URL is not set: mails stay in the outbox")
+    done = send_due()
+    click.echo(f"sent {done.sent}, failed {done.failed}, to be tried again {done.put_off}")
+    if done.failed or done.put_off:
+        raise SystemExit(1)
 
 
 def parse_files(paths: Iterable[str], out: TextIO) -> None:

@@ -1,0 +1,160 @@
+"""Sending the outbox to a real SMTP server."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from app.core.db import db
+from app.mail import delivery, outbox
+from app.mail.models import OutboundEmail, OutboundState
+from tests.mail.smtp import Inbox, smtp_server
+
+NOW = datetime(2026, 11, 23, 16, 40, tzinfo=UTC)
+TICKET = {"number": "TKT-7K2M9QXA", "subject": "Help", "recipient": "Ann", "priority": "High"}
+
+
+@pytest.fixture
+def inbox(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+    with smtp_server() as inbox:
+        use(app, monkeypatch, inbox.url)
+        yield inbox
+
+
+def use(app: Flask, monkeypatch: pytest.MonkeyPatch, url: str | None) -> None:
+    settings = dataclasses.replace(app.extensions["settings"], smtp_url=url)
+    monkeypatch.setitem(app.extensions, "settings", settings)
+
+
+def put(recipient: str = "ann@customer.example", **columns: Any) -> OutboundEmail:
+    row = outbox.row("assigned", recipient, name="Ann", context=TICKET, now=NOW) | columns
+    outbox.queue([row])
+    return find(row["message_id"])
+
+
+def find(message_id: str) -> OutboundEmail:
+    mine = sa.select(OutboundEmail).where(OutboundEmail.message_id == message_id)
+    return db.session.scalars(mine, execution_options={"populate_existing": True}).one()
+
+
+def send(later: timedelta = timedelta()) -> delivery.Round:
+    return delivery.send_due(lambda: NOW + later)
+
+
+def test_what_is_due_is_sent_once(inbox: Inbox) -> None:
+    row = put()
+    later = put(due_at=NOW + timedelta(seconds=10))
+    assert send() == delivery.Round(sent=1)
+    assert send() == delivery.Round()
+    row = find(row.message_id)
+    assert (row.state, row.sent_at, row.error) == (OutboundState.SENT, NOW, "")
+    assert row.subject == "[TKT-7K2M9QXA] Yours now: Help"
+    assert row.body_text is not None
+    [mail] = inbox.mails
+    assert mail.message_id == row.message_id
+    assert inbox.envelopes[0].rcpt_tos == ["ann@customer.example"]
+    assert inbox.envelopes[0].mail_from == "support@desk.example"
+    assert find(later.message_id).state is OutboundState.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        ("550 no such user", OutboundState.FAILED),
+        ("450 mailbox busy", OutboundState.QUEUED),
+        ("452 come back later", OutboundState.QUEUED),
+    ],
+)
+def test_reply_codes_decide_and_hold_nobody_up(
+    inbox: Inbox, answer: str, state: OutboundState
+) -> None:
+    inbox.answers["gone@customer.example"] = answer
+    row, other = put("gone@customer.example"), put("bob@customer.example")
+    done = send()
+    assert (done.sent, done.failed + done.put_off) == (1, 1)
+    row = find(row.message_id)
+    assert (row.state, row.error) == (state, answer)
+    assert find(other.message_id).state is OutboundState.SENT
+
+
+def test_tries_get_rarer_and_end_after_two_days(inbox: Inbox) -> None:
+    inbox.answers["busy@customer.example"] = "450 busy"
+    row = put("busy@customer.example")
+    waits, now = [], NOW
+    while (row := find(row.message_id)).state is OutboundState.QUEUED:
+        now = row.due_at
+        send(now - NOW)
+        waits.append(find(row.message_id).due_at - now)
+    assert waits[:4] == [timedelta(minutes=m) for m in (1, 2, 4, 8)]
+    assert max(waits) == timedelta(hours=4)
+    assert row.state is OutboundState.FAILED
+    assert row.error == "given up after two days: 450 busy"
+    assert timedelta(days=2) <= now - NOW < timedelta(days=2, hours=4)
+
+
+def test_a_retry_sends_what_was_rendered_first(inbox: Inbox) -> None:
+    inbox.after_data = lambda envelope: "451 not now"
+    row = put()
+    send()
+    text = find(row.message_id).body_text
+    changed = sa.update(OutboundEmail).where(OutboundEmail.id == row.id)
+    db.session.execute(changed.values(context={**TICKET, "priority": "Low"}))
+    inbox.after_data = lambda envelope: "250 OK"
+    assert send(timedelta(hours=1)).sent == 1
+    assert find(row.message_id).body_text == text
+    assert "Priority: High" in inbox.mails[0].text
+
+
+def test_a_row_whose_sender_died_is_sent_when_its_lease_is_over(inbox: Inbox) -> None:
+    row = put(locked_until=NOW + timedelta(minutes=4), attempts=1)
+    assert send() == delivery.Round()
+    assert send(timedelta(minutes=5)).sent == 1
+    assert inbox.mails[0].message_id == row.message_id
+
+
+def test_a_dead_server_ends_the_round_and_costs_one_try(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(app, monkeypatch, "smtp://127.0.0.1:1")
+    rows = [put(), put("bob@customer.example")]
+    assert send() == delivery.Round(put_off=1)
+    assert sorted(find(row.message_id).attempts for row in rows) == [0, 1]
+
+
+def test_a_server_that_hangs_up_is_tried_again(inbox: Inbox) -> None:
+    inbox.after_data = lambda envelope: "421 closing"
+    row = put()
+    assert send() == delivery.Round(put_off=1)
+    assert find(row.message_id).error == "421 closing"
+    inbox.after_data = lambda envelope: "250 OK"
+    assert send(timedelta(minutes=2)).sent == 1
+
+
+def test_a_mail_that_cannot_be_made_holds_nobody_up(inbox: Inbox) -> None:
+    broken = put(context={"number": "TKT-7K2M9QXA"})
+    put("bob@customer.example")
+    assert send() == delivery.Round(sent=1, put_off=1)
+    assert "UndefinedError" in find(broken.message_id).error
+
+
+def test_a_refused_sign_in_at_the_server_fails_no_mail(
+    inbox: Inbox, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(app, monkeypatch, inbox.url.replace("smtp://", "smtp://user:secret@"))
+    row = put()
+    assert send() == delivery.Round(put_off=1)
+    row = find(row.message_id)
+    assert row.state is OutboundState.QUEUED
+    assert "secret" not in row.error
+
+
+def test_without_a_server_mails_stay(app: Flask) -> None:
+    row = put()
+    assert send() == delivery.Round()
+    assert (find(row.message_id).state, row.attempts) == (OutboundState.QUEUED, 0)
