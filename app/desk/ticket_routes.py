@@ -106,7 +106,7 @@ def comment(number: str) -> ResponseReturnValue:
     return redirect(f"/desk/tickets/{fresh.number}#comment-{added.id}", 303)
 
 
-@bp.post("/desk/tickets/<number>/held/<int:held_id>")
+@bp.post("/desk/tickets/<number>/held/<int(max=2147483647):held_id>")
 @agent_required
 def decide(number: str, held_id: int) -> ResponseReturnValue:
     """Accept a held mail, let its sender take part, make it a ticket, or discard it."""
@@ -187,6 +187,8 @@ def _page(
         "back": ("/desk/", "Queue"),
         "problem": problem,
         "notice": notice,
+        # These cost no statement; the menus of assignment and tags are fetched when opened.
+        "menus": {kind: menus.menu(kind, ticket, person) for kind in ("status", "priority")},
     }
 
 

@@ -38,7 +38,8 @@
     const { request, response, sourceElement } = event.detail.ctx;
     const popover = (request.form ?? sourceElement).closest("[popover]") ?? (menu()?.matches(":popover-open") && menu());
     if (!popover || !response) return;
-    if (popover === menu() && response.status >= 400) {
+    const askedAgain = popover === menu() && response.status >= 400 && !request.form?.isConnected;
+    if (askedAgain) {
       enter();
       return;
     }
