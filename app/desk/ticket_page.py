@@ -404,8 +404,6 @@ class TicketPage:
 
     def _detail(self, detail: dict[str, Any]) -> str:
         text = str(detail.get("text", ""))
-        if "points" in detail:
-            text = f"{text}: {detail['points']}"
         if detail.get("at"):
             text = f"{text}: {words.exact(datetime.fromisoformat(detail['at']), self.tz)}"
         return text
