@@ -8,6 +8,7 @@ from wtforms import (
     EmailField,
     MultipleFileField,
     RadioField,
+    SelectChoice,
     SelectField,
     StringField,
     TelField,
@@ -38,12 +39,12 @@ class ReplyForm(BaseForm):
     attachments = MultipleFileField("Files")
     visibility = RadioField(
         "Kind of comment",
-        choices=[(v.value, v.value) for v in Visibility],
+        choices=[SelectChoice(v.value) for v in Visibility],
         default=Visibility.PUBLIC.value,
     )
     then = SelectField(
         "Then",
-        choices=[("keep", "keep"), ("pending", "pending"), ("resolved", "resolved")],
+        choices=[SelectChoice(then) for then in ("keep", "pending", "resolved")],
         default="keep",
     )
 
@@ -74,7 +75,11 @@ class PhoneTicketForm(BaseForm):
     category = SelectField("Category")
     subcategory = SelectField("Subcategory", validate_choice=False)
     priority = SelectField(
-        "Priority", choices=[("", "Work it out"), *((p.value, p.label) for p in Priority)]
+        "Priority",
+        choices=[
+            SelectChoice("", "Work it out"),
+            *(SelectChoice(p.value, p.label) for p in Priority),
+        ],
     )
     description = TextAreaField(
         "What happened?",
@@ -86,9 +91,13 @@ class PhoneTicketForm(BaseForm):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         active = [card for card in catalog.categories().values() if card.is_active]
-        self.category.choices = [(card.key, card.name) for card in active]
-        subs: dict[str, list[tuple[str, str]]] = {"": [("", "None")]}
-        for card in active:
-            if found := [(f"{s.id}", s.name) for s in card.subcategories if s.is_active]:
-                subs[card.name] = found
-        self.subcategory.choices = subs
+        self.category.choices = [SelectChoice(card.key, card.name) for card in active]
+        self.subcategory.choices = [
+            SelectChoice("", "None"),
+            *(
+                SelectChoice(str(sub.id), sub.name, optgroup=card.name)
+                for card in active
+                for sub in card.subcategories
+                if sub.is_active
+            ),
+        ]

@@ -62,21 +62,16 @@ def _statuses(ticket: Ticket, viewer: Person) -> list[Choice]:
 
 def _holders(ticket: Ticket, viewer: Person) -> Groups:
     """Nobody, me, then everybody with presence and load; and the groups."""
-    presences = dict(
-        db.session.execute(
-            sa.select(Person.id, Person.presence).where(
-                Person.role.in_(AGENT_ROLES), Person.is_active
-            )
-        )
-        .tuples()
-        .all()
+    working = sa.select(Person.id, Person.presence).where(
+        Person.role.in_(AGENT_ROLES), Person.is_active
     )
+    presences = {row.id: row.presence for row in db.session.execute(working)}
     loads = (
-        sa.select(Ticket.assignee_id, sa.func.count())
+        sa.select(Ticket.assignee_id, sa.func.count().label("load"))
         .where(sa.text(LOAD), Ticket.assignee_id.is_not(None))
         .group_by(Ticket.assignee_id)
     )
-    load = dict(db.session.execute(loads).tuples().all())
+    load = {row.assignee_id: row.load for row in db.session.execute(loads)}
     agents = [Choice("", "Nobody", ticket.assignee_id is None)]
     cards = [card for card in directory.agents().values() if card.id in presences]
     for card in sorted(cards, key=lambda card: card.id != viewer.id):

@@ -1,0 +1,346 @@
+"""One ticket on the desk, with and without htmx."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app.accounts.models import Person, Role
+from app.channels import held_mail
+from app.core.clock import utcnow
+from app.core.db import db
+from app.tickets.models import Comment, Ticket
+from app.tickets.words import Priority, Status, Visibility
+from tests.factories import (
+    make_agent,
+    make_comment,
+    make_group,
+    make_person,
+    make_ticket,
+)
+
+SignIn = Callable[[FlaskClient, Person], FlaskClient]
+
+
+@pytest.fixture
+def agent(app: Flask) -> Person:
+    return make_agent("agent@desk.example", name="Priya Raman")
+
+
+@pytest.fixture
+def desk(client: FlaskClient, agent: Person, sign_in: SignIn) -> FlaskClient:
+    return sign_in(client, agent)
+
+
+@pytest.fixture
+def live(htmx: FlaskClient, agent: Person, sign_in: SignIn) -> FlaskClient:
+    return sign_in(htmx, agent)
+
+
+def token(client: FlaskClient, ticket: Ticket) -> str:
+    page = client.get(f"/desk/tickets/{ticket.number}/status?part=show")
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page.get_data(as_text=True))
+    assert found, page.get_data(as_text=True)
+    return found[1]
+
+
+def post(client: FlaskClient, ticket: Ticket, action: str, /, **data: object) -> TestResponse:
+    fields = {"csrf_token": token(client, ticket), "version": ticket.version} | data
+    return client.post(
+        f"/desk/tickets/{ticket.number}/{action}", data=fields, content_type="multipart/form-data"
+    )
+
+
+def saved(ticket: Ticket) -> Ticket:
+    db.session.expire_all()
+    return db.session.get_one(Ticket, ticket.id)
+
+
+def ticket_of(**columns: object) -> Ticket:
+    ticket = make_ticket(**columns)
+    db.session.commit()
+    return ticket
+
+
+CHANGES = [
+    ("status", {"status": "pending"}, lambda t: t.status is Status.PENDING),
+    ("status", {"status": "waiting"}, lambda t: t.status is Status.PENDING),
+    ("priority", {"priority": "urgent"}, lambda t: t.priority is Priority.CRITICAL),
+    (
+        "tags",
+        {"tags": "Outage, ovens,outage"},
+        lambda t: [x.name for x in t.tags] == ["outage", "ovens"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("part", "data", "holds"), CHANGES)
+def test_a_change_without_script_goes_back_to_the_page(
+    desk: FlaskClient, part: str, data: dict[str, str], holds: Callable[[Ticket], bool]
+) -> None:
+    ticket = ticket_of()
+    answer = post(desk, ticket, part, part="show", **data)
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == f"/desk/tickets/{ticket.number}"
+    assert holds(saved(ticket))
+
+
+@pytest.mark.parametrize(("part", "data", "holds"), CHANGES)
+def test_a_change_with_htmx_answers_the_same_fragment_as_the_page(
+    live: FlaskClient, part: str, data: dict[str, str], holds: Callable[[Ticket], bool]
+) -> None:
+    ticket = ticket_of()
+    answer = post(live, ticket, part, part="show", **data)
+    assert answer.status_code == 200
+    assert holds(saved(ticket))
+    fragment = answer.get_data(as_text=True)
+    properties = re.match(r"\s*(<section.*?</section>)", fragment, re.DOTALL)
+    assert properties
+    live.environ_base.pop("HTTP_HX_REQUEST")
+    whole = live.get(f"/desk/tickets/{ticket.number}")
+    assert properties[1] in whole.get_data(as_text=True)
+    for other in ("sla", "newest", "head"):
+        assert re.search(f'id="ticket-{ticket.number}-{other}" hx-swap-oob', fragment), other
+
+
+def test_a_change_in_a_row_answers_the_row(live: FlaskClient) -> None:
+    ticket = ticket_of()
+    answer = post(live, ticket, "status", status="in_progress", part="row")
+    text = answer.get_data(as_text=True)
+    assert answer.status_code == 200
+    assert text.lstrip().startswith("<li") or text.lstrip().startswith("<template")
+    assert f'id="ticket-{ticket.number}"' in text
+    assert "In progress" in text
+
+
+def test_a_row_changed_without_script_goes_back_to_the_queue_alone(desk: FlaskClient) -> None:
+    ticket = ticket_of()
+    there = post(desk, ticket, "priority", priority="low", back="/desk/?view=mine")
+    assert there.headers["Location"] == "/desk/?view=mine"
+    for foreign in ("https://evil.example/", "//evil.example", "/desk/\\evil"):
+        other = post(desk, saved(ticket), "priority", priority="high", back=foreign)
+        assert other.headers["Location"] == "/desk/"
+
+
+def test_a_forbidden_status_is_told_beside_the_control(
+    desk: FlaskClient, htmx: FlaskClient
+) -> None:
+    ticket = ticket_of(status=Status.CLOSED)
+    answer = post(desk, ticket, "status", status="pending", part="show")
+    assert answer.status_code == 409
+    assert "It can become: open" in answer.get_data(as_text=True)
+    assert saved(ticket).status is Status.CLOSED
+
+
+def test_a_refused_change_in_a_row_stays_in_its_menu(live: FlaskClient) -> None:
+    ticket = ticket_of(status=Status.CLOSED)
+    answer = post(live, ticket, "status", status="pending", part="row")
+    assert answer.status_code == 409
+    assert answer.headers["HX-Retarget"] == "#menu"
+
+
+def test_a_stale_change_shows_both_values(desk: FlaskClient, agent: Person) -> None:
+    ticket = ticket_of()
+    old = ticket.version
+    post(desk, ticket, "priority", priority="high")
+    answer = post(desk, ticket, "priority", priority="low", version=old)
+    text = answer.get_data(as_text=True)
+    assert answer.status_code == 409
+    assert "Priya Raman changed the priority" in text
+    assert "It is High now, you chose Low" in text
+    assert post(desk, ticket, "tags", tags="new", version=old).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("part", "data"),
+    [
+        ("status", {"status": "nonsense"}),
+        ("status", {}),
+        ("status", {"status": "\x00"}),
+        ("priority", {"priority": "9" * 5000}),
+        ("assignment", {"assignee": "x"}),
+        ("assignment", {"assignee": "-1"}),
+        ("assignment", {"assignee": "9" * 14}),
+        ("assignment", {"group": "9" * 14}),
+        ("tags", {"tags": ",".join(map(str, range(40)))}),
+        ("tags", {"tags": "x" * 70}),
+        ("status", {"status": "open", "version": "x"}),
+        ("status", {"status": "open", "version": "9" * 30}),
+    ],
+)
+def test_wrong_choices_are_refused_in_words(
+    desk: FlaskClient, part: str, data: dict[str, str]
+) -> None:
+    ticket = ticket_of()
+    answer = post(desk, ticket, part, **data)
+    assert answer.status_code == 422
+    assert saved(ticket).version == 1
+
+
+def test_assigning_by_hand_warns_over_the_limit(desk: FlaskClient) -> None:
+    busy = make_agent(name="Busy Bee", max_tickets=0)
+    ticket = ticket_of()
+    answer = post(desk, ticket, "assignment", assignee=str(busy.id), part="show")
+    assert answer.status_code == 303
+    page = desk.get(answer.headers["Location"]).get_data(as_text=True)
+    assert "over the limit of 0" in page
+    assert saved(ticket).assignee_id == busy.id
+
+
+def test_a_customer_can_never_be_assignee(desk: FlaskClient) -> None:
+    ticket, customer = ticket_of(), make_person()
+    db.session.commit()
+    answer = post(desk, ticket, "assignment", assignee=str(customer.id))
+    assert answer.status_code == 422
+    assert saved(ticket).assignee_id is None
+
+
+def test_a_reply_without_script(desk: FlaskClient, agent: Person) -> None:
+    ticket = ticket_of()
+    answer = post(
+        desk,
+        ticket,
+        "comments",
+        body="Have you tried <b>it</b>?",
+        then="pending",
+        visibility="public",
+        attachments=(BytesIO(b"log"), "log.txt"),
+    )
+    assert answer.status_code == 303
+    assert saved(ticket).status is Status.PENDING
+    page = desk.get(answer.headers["Location"]).get_data(as_text=True)
+    assert "Have you tried &lt;b&gt;it&lt;/b&gt;?" in page
+    file = re.search(r'href="(/desk/tickets/[^"]+/attachments/[^"]+)"', page)
+    assert file
+    with desk.get(file[1]) as download:
+        assert download.data == b"log"
+        assert download.headers["Content-Disposition"].startswith("attachment")
+
+
+def test_a_reply_with_htmx_answers_the_conversation_and_an_empty_composer(
+    live: FlaskClient,
+) -> None:
+    ticket = ticket_of()
+    text = post(live, ticket, "comments", body="Hello", visibility="public").get_data(as_text=True)
+    assert f'id="ticket-{ticket.number}-conversation"' in text
+    assert re.search(f'id="ticket-{ticket.number}-composer" hx-swap-oob', text)
+    assert text.count("Hello") >= 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [("", 422), ("   ", 422), ("x" * 50_001, 422), ("ok\x00ok", 303)]
+)
+def test_what_was_typed_is_kept_when_a_reply_is_refused(
+    desk: FlaskClient, body: str, status: int
+) -> None:
+    ticket = ticket_of()
+    answer = post(desk, ticket, "comments", body=body, visibility="public")
+    assert answer.status_code == status
+    if status == 422:
+        assert body.strip() in answer.get_data(as_text=True)
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(Comment)) == 0
+
+
+def test_a_reply_on_a_closed_ticket_is_refused_and_kept(desk: FlaskClient) -> None:
+    ticket = ticket_of(status=Status.CLOSED)
+    answer = post(desk, ticket, "comments", body="My long answer", visibility="public")
+    text = answer.get_data(as_text=True)
+    assert answer.status_code == 409
+    assert "My long answer" in text
+    assert "Reopen it first" in text
+
+
+def test_the_page_of_every_tab_shows_its_part(desk: FlaskClient, agent: Person) -> None:
+    ticket = ticket_of(subject="x" * 500)
+    make_comment(ticket, agent, "A quiet word", visibility=Visibility.INTERNAL)
+    db.session.commit()
+    assert "A quiet word" in desk.get(f"/desk/tickets/{ticket.number}").get_data(as_text=True)
+    for tab in ("history", "why"):
+        assert desk.get(f"/desk/tickets/{ticket.number}?tab={tab}").status_code == 200
+
+
+def test_foreign_and_unknown_numbers_are_the_same_404(
+    desk: FlaskClient, htmx: FlaskClient, sign_in: SignIn
+) -> None:
+    inside = make_group(is_private=True)
+    ticket = ticket_of(group=inside)
+    answers = {
+        re.sub(r'class="number">[0-9a-f]+', "", desk.get(path).get_data(as_text=True))
+        for path in (f"/desk/tickets/{ticket.number}", "/desk/tickets/TKT-ZZZZZZZZ")
+    }
+    assert len(answers) == 1
+    for part in ("status", "comments", "tags", "held/1", "deletion"):
+        answer = desk.post(f"/desk/tickets/{ticket.number}/{part}", data={})
+        assert answer.status_code in (400, 404)
+    member = make_agent(groups=(inside,))
+    boss = make_agent(role=Role.SUPERVISOR)
+    for person in (member, boss):
+        sign_in(htmx, person)
+        assert htmx.get(f"/desk/tickets/{ticket.number}").status_code == 200
+
+
+def test_customers_and_strangers_stay_outside(
+    client: FlaskClient, htmx: FlaskClient, sign_in: SignIn
+) -> None:
+    ticket = ticket_of()
+    stranger = client.get(f"/desk/tickets/{ticket.number}")
+    assert stranger.status_code == 302
+    assert "/login" in stranger.headers["Location"]
+    assert htmx.get("/desk/").status_code == 401
+    sign_in(client, ticket.requester)
+    assert client.get(f"/desk/tickets/{ticket.number}").status_code == 403
+    assert client.get("/desk/").status_code == 403
+
+
+def test_deleting_and_restoring_are_a_supervisor_s(
+    desk: FlaskClient, htmx: FlaskClient, sign_in: SignIn
+) -> None:
+    ticket = ticket_of()
+    assert post(desk, ticket, "deletion").status_code == 403
+    boss = sign_in(htmx, make_agent(role=Role.SUPERVISOR))
+    assert post(boss, ticket, "deletion").status_code == 303
+    assert desk.get(f"/desk/tickets/{ticket.number}").status_code == 404
+    assert post(boss, saved(ticket), "restoration").status_code == 303
+    assert desk.get(f"/desk/tickets/{ticket.number}").status_code == 200
+
+
+def test_an_unknown_held_mail_is_a_404(desk: FlaskClient, agent: Person) -> None:
+    ticket = ticket_of()
+    assert post(desk, ticket, "held/999", decision="accepted").status_code == 404
+    with pytest.raises(Exception, match="no such mail"):
+        held_mail.decide(ticket, 2**40, "accepted", by=agent, now=utcnow())
+
+
+@pytest.mark.parametrize("comments", [1, 40])
+def test_a_ticket_page_costs_at_most_12_statements(
+    desk: FlaskClient, agent: Person, statements: list[str], comments: int
+) -> None:
+    ticket = ticket_of(assignee=agent)
+    for n in range(comments):
+        make_comment(ticket, agent if n % 2 else ticket.requester)
+    db.session.commit()
+    desk.get(f"/desk/tickets/{ticket.number}")
+    statements.clear()
+    assert desk.get(f"/desk/tickets/{ticket.number}").status_code == 200
+    assert len(statements) <= 12, statements
+
+
+@pytest.mark.parametrize("rows", [1, 30])
+def test_a_queue_page_costs_at_most_8_statements(
+    desk: FlaskClient, statements: list[str], rows: int
+) -> None:
+    for _ in range(rows):
+        make_ticket()
+    db.session.commit()
+    desk.get("/desk/")
+    statements.clear()
+    page = desk.get("/desk/")
+    assert page.get_data(as_text=True).count("queue-row") >= min(rows, 25)
+    assert len(statements) <= 8, statements
