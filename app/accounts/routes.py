@@ -17,7 +17,7 @@ from app.accounts.forms import (
 )
 from app.accounts.models import LinkPurpose, OneTimeLink, Person, Role
 from app.core.clock import utcnow
-from app.core.db import begin_write, db
+from app.core.db import begin_write, close_session, db
 from app.core.errors import Conflict, DomainError
 from app.web import limits
 from app.web.security import reads_first
@@ -231,6 +231,17 @@ def make_first_admin() -> ResponseReturnValue:
     db.session.commit()
     flash("Your desk is ready, and you are its admin.", "success")
     return redirect(_home(person), 303)
+
+
+@bp.errorhandler(links.DeadLink)
+def dead_link(error: links.DeadLink) -> ResponseReturnValue:
+    """Used, expired or never made: where to get a fresh one."""
+    close_session()
+    again = {
+        "/password-reset/confirmation": "/password-reset",
+        "/login/confirmation": "/login/link",
+    }
+    return render_template("accounts/dead_link.html", again=again.get(request.path, "")), 404
 
 
 def _request_mail(purpose: LinkPurpose, template: str) -> ResponseReturnValue:

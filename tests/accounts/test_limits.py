@@ -53,13 +53,14 @@ def make_app(folder: Path, redis_url: str) -> Flask:
 def limited(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
     """That desk, with a real Redis and with one that is down."""
     down = f"unix://{tmp_path}/nowhere.sock"
+    limiter._storage_dead = False  # of the test before: one limiter serves them all
     app = make_app(tmp_path, servers.redis_url() if request.param == "redis" else down)
     if request.param == "redis":
         app.extensions["bells"].redis.flushdb()
     yield app
     with app.app_context():
         db.engine.dispose()
-    limiter.enabled = False
+    limiter.enabled = limiter._storage_dead = False
 
 
 def post(
