@@ -57,7 +57,9 @@ def _start() -> None:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
     view = current_app.view_functions.get(request.endpoint or "")
-    if getattr(view, "takes_files", False):
+    # A form without files is read whole into memory, so it stays small everywhere.
+    has_files = request.mimetype != "application/x-www-form-urlencoded"
+    if getattr(view, "takes_files", False) and has_files:
         request.max_content_length = MAX_UPLOAD
     if request.method in ("GET", "HEAD", "OPTIONS") or getattr(view, "reads_first", False):
         begin_read()
