@@ -21,6 +21,7 @@ from types import FrameType
 FIRST_PAUSE = 0.5  # seconds before the first restart; doubles with each death
 LONGEST_PAUSE = 30.0
 HEALTHY_AFTER = 60.0  # a part that lived this long starts with the first pause again
+HURRY_AFTER = 1.0  # seconds; shells and timeout(1) send one wish twice in an instant
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -58,7 +59,8 @@ class Supervisor:
     """Keeps parts running until it is told to stop (SIGTERM, SIGINT, or ``stop()``)."""
 
     _parts: list[_Running] = field(default_factory=list)
-    _signals: int = 0
+    _told_at: float = 0.0  # when the first signal came
+    _hurried: bool = False
 
     def __enter__(self) -> Supervisor:
         """Take over the signals; a signal from now on ends the next ``wait``."""
@@ -80,12 +82,15 @@ class Supervisor:
         self._waker.close()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
+        if not self._told_at:
+            self._told_at = time.monotonic()
+        elif time.monotonic() - self._told_at > HURRY_AFTER:
+            self._hurried = True
 
     @property
     def told_to_stop(self) -> bool:
         """True once a signal asked us to end."""
-        return self._signals > 0
+        return self._told_at > 0
 
     def start(self, part: Part) -> None:
         """Start a part and keep it running from now on."""
@@ -168,7 +173,10 @@ class Supervisor:
                 self._wake.recv(4096)
 
     def stop(self) -> None:
-        """Stop all parts, round by round; kill what takes too long. A second signal kills."""
+        """Stop all parts, round by round; kill what takes too long.
+
+        A second signal, a moment after the first, kills at once.
+        """
         for number in sorted({running.part.stop_round for running in self._parts}):
             self._stop_round([r for r in self._parts if r.part.stop_round == number])
         self._parts.clear()
@@ -180,7 +188,7 @@ class Supervisor:
                 process.terminate()  # the head of a group stops its own children
         deadline = time.monotonic() + max((part.stop_seconds for part, _ in alive), default=0)
         while any(process.poll() is None for _, process in alive):
-            if time.monotonic() >= deadline or self._signals > 1:
+            if time.monotonic() >= deadline or self._hurried:
                 break
             self._wait(min(0.1, max(0.0, deadline - time.monotonic())))
         for part, process in alive:

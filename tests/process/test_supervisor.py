@@ -16,8 +16,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# A part that notes each of its starts, then lives on.
-LIVES = "import os,time; open({notes!r},'a').write(f'{{os.getpid()}}\\n'); time.sleep(60)"
+# Parts that note the ids of their processes and live on: one that does no more, one that takes a
+# second to stop, and one that has to be killed.
+NOTES_ITSELF = "print(os.getpid(), file=open({notes!r}, 'a'), flush=True); time.sleep(60)"
+LIVES = "import os, time; " + NOTES_ITSELF
+SLOW_TO_STOP = (
+    "import os,signal,sys,time\n"
+    "def end(*_):\n"
+    "    time.sleep(1); sys.exit()\n"
+    "signal.signal(signal.SIGTERM, end)\n" + NOTES_ITSELF
+)
+STUBBORN = "import os,signal,time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + NOTES_ITSELF
 
 
 class Tree:
@@ -131,15 +140,33 @@ def test_a_part_that_will_not_stop_is_killed_with_its_children_within_ten_second
     tmp_path: Path, tree: Callable[[str], Tree]
 ) -> None:
     notes = tmp_path / "notes"
-    stubborn = (
-        "import os,signal,time\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "os.fork()\n" + LIVES.format(notes=str(notes)).replace("; ", "\n").replace(",time", "")
-    )
+    stubborn = STUBBORN.format(notes=str(notes)).replace("print(", "os.fork(); print(")
     supervising = tree(f"part('mule', {stubborn!r})")
     started = pids(notes, 2)
     assert 5 < supervising.stop() < 10
     assert "mule did not stop in time" in supervising.output.read_text()
+    wait_until(lambda: not any(map(lives, started)))
+
+
+def test_the_same_signal_twice_in_an_instant_is_one_wish(
+    tmp_path: Path, tree: Callable[[str], Tree]
+) -> None:
+    notes = tmp_path / "notes"
+    supervising = tree(f"part('slow', {SLOW_TO_STOP.format(notes=str(notes))!r})")
+    pids(notes, 1)
+    supervising.process.terminate()
+    time.sleep(0.2)
+    assert 0.5 < supervising.stop() < 5
+    assert "did not stop in time" not in supervising.output.read_text()
+
+
+def test_a_second_wish_hurries(tmp_path: Path, tree: Callable[[str], Tree]) -> None:
+    notes = tmp_path / "notes"
+    supervising = tree(f"part('mule', {STUBBORN.format(notes=str(notes))!r})")
+    started = pids(notes, 1)
+    supervising.process.terminate()
+    time.sleep(1.2)
+    assert supervising.stop() < 2
     wait_until(lambda: not any(map(lives, started)))
 
 
