@@ -7,13 +7,12 @@ from flask import Flask
 
 def init_accounts(app: Flask) -> None:
     """Bind sign-in and its pages to the application."""
-    from app.accounts import account_routes, routes
-    from app.accounts.frame import portal_frame
+    from app.accounts import account_routes, admin_routes, routes
     from app.accounts.sign_in import init_sign_in
     from app.accounts.touches import init_touches
 
     init_sign_in(app)
     init_touches(app)
-    app.jinja_env.globals["portal_frame"] = portal_frame
     app.register_blueprint(routes.bp)
     app.register_blueprint(account_routes.bp)
+    app.register_blueprint(admin_routes.bp)
