@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,20 @@ def test_the_supervisor_loads_neither_flask_nor_the_database() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_a_wheel_carries_pages_front_end_packages_and_migrations(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    left_out = shutil.ignore_patterns(".*", "node_modules", "instance", "tests", "__pycache__")
+    shutil.copytree(ROOT, source, ignore=left_out)
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, "--wheel-dir", tmp_path, source], check=True)
+    (wheel,) = tmp_path.glob("deskhand-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = set(archive.namelist())
+    for folder in ("templates", "static", "migrations"):
+        files = [p for p in (ROOT / folder).rglob("*") if p.is_file() and p.suffix != ".pyc"]
+        assert files
+        assert {f"app/{path.relative_to(ROOT)}" for path in files} <= packed
+    assert {"app/static/vendor/htmx.min.js", "worker/run.py", "wsgi.py"} <= packed
