@@ -289,9 +289,10 @@ def may_have_link(number: str, address: str) -> tuple[Ticket, Recipient] | None:
     )
     found = (
         sa.select(Ticket, Person.id, Person.name)
-        .join(PersonEmail, PersonEmail.address == address)
+        .select_from(PersonEmail)
         .join(Person, sa.and_(Person.id == PersonEmail.person_id, Person.is_active))
-        .where(Ticket.number == number.upper(), Ticket.deleted_at.is_(None), takes_part)
+        .join(Ticket, sa.and_(Ticket.number == number.upper(), Ticket.deleted_at.is_(None)))
+        .where(PersonEmail.address == address, takes_part)
     )
     row = db.session.execute(found).one_or_none()
     return (row[0], Recipient(row[1], row[2], address)) if row else None

@@ -26,7 +26,7 @@ class Visitor:
         self.client = client
 
     def get(self, path: str, **options: Any) -> TestResponse:
-        return self.client.get(path, **options)
+        return self.client.get(path, buffered=True, **options)
 
     def post(self, path: str, page: str = "/tickets/new", **data: Any) -> TestResponse:
         found = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', self.get(page).text)
