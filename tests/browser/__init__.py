@@ -1,0 +1,1 @@
+"""The same journeys as people take them: a real Chromium against the whole product."""

@@ -1,0 +1,120 @@
+"""Every page: no serious or critical finding of axe, nothing wider than the screen."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import ROOT, Desk, sign_in
+
+pytestmark = pytest.mark.browser
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+RUN = """
+async () => {
+  const found = await axe.run(document, {resultTypes: ["violations"]});
+  return found.violations
+    .filter((v) => v.impact === "serious" || v.impact === "critical")
+    .map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html).slice(0, 3).join(" ")}`);
+}
+"""
+SCREENS = [
+    pytest.param({"viewport": {"width": 1440, "height": 900}}, id="wide, light"),
+    pytest.param(
+        {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"}, id="wide, dark"
+    ),
+    pytest.param(
+        {"viewport": {"width": 320, "height": 700}, "has_touch": True}, id="narrow, light"
+    ),
+]
+FOR_EVERYBODY = ("/", "/tickets/new", "/login", "/login/link", "/password-reset", "/nowhere")
+FOR_CUSTOMERS = ("/", "/tickets", "/tickets/new", "/account/")
+FOR_AGENTS = (
+    "/desk/",
+    "/desk/?view=held",
+    "/desk/?view=all&status=closed",
+    "/desk/search",
+    "/desk/search?q=oven",
+    "/desk/tickets/new",
+    "/account/",
+)
+
+
+def check(page: Page, path: str) -> None:
+    page.goto(path)
+    page.evaluate(AXE.read_text())  # past the policy, which refuses it as it should
+    found: list[Any] = page.evaluate(RUN)
+    assert found == [], path
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"{path} is {wide} px wider than the screen"
+
+
+@pytest.fixture(scope="session")
+def number(desk: Desk) -> str:
+    """A ticket with everything on its page, and a subject that nobody wrote for looks."""
+    token = desk.command("token", "create", "--email", "agent@desk.example", "--name", "axe")
+    headers = {
+        "Authorization": f"Bearer {token.strip().splitlines()[-1].split()[-1]}",
+        "Content-Type": "application/json",
+    }
+
+    def post(path: str, content: dict[str, Any]) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{desk.url}/api/v1{path}", json.dumps(content).encode(), headers
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            made: dict[str, Any] = json.load(answer)
+            return made
+
+    requester = {"email": "customer@shop.example", "name": "Thabo Nkosi"}
+    ticket = post(
+        "/tickets",
+        {
+            "subject": "oven" + "x" * 496,
+            "description": "لا أستطيع تسجيل الدخول\n\n从今天早上开始",
+            "requester": requester,
+            "tags": ["outage", "a-very-long-tag-" + "y" * 40],
+        },
+    )
+    post(f"/tickets/{ticket['number']}/comments", {"body": "w" * 500})
+    post(f"/tickets/{ticket['number']}/comments", {"body": "For us", "visibility": "internal"})
+    return str(ticket["number"])
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_pages_for_everybody(open_browser: Callable[..., Page], screen: dict[str, Any]) -> None:
+    page = open_browser(**screen)
+    for path in FOR_EVERYBODY:
+        check(page, path)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_pages_for_customers(
+    open_browser: Callable[..., Page], number: str, screen: dict[str, Any]
+) -> None:
+    page = open_browser(**screen)
+    sign_in(page, "customer@shop.example")
+    for path in (*FOR_CUSTOMERS, f"/tickets/{number}"):
+        check(page, path)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_pages_for_agents(
+    open_browser: Callable[..., Page], number: str, screen: dict[str, Any]
+) -> None:
+    page = open_browser(**screen)
+    sign_in(page, "agent@desk.example")
+    ticket = f"/desk/tickets/{number}"
+    parts = ("", "?tab=history", "?tab=why", "/status", "/priority", "/assignment", "/tags")
+    for path in (*FOR_AGENTS, *(ticket + part for part in parts)):
+        check(page, path)
+
+
+def test_axe_is_installed() -> None:
+    assert AXE.is_file(), f"{AXE.relative_to(Path.cwd())} is missing: make setup-dev"
