@@ -1,4 +1,4 @@
-"""Times, durations and sizes in words, in the viewer's zone; cheap enough for every row of a list."""
+"""Times, durations and sizes in words, in the viewer's zone; cheap enough for each row."""
 
 from __future__ import annotations
 
