@@ -14,6 +14,7 @@ from app.core.jobs import Job, ring
 
 log = structlog.get_logger(__name__)
 
+PATIENCE = 0.1  # seconds: while somebody writes for long, reading goes on without the note
 TOUCH_EVERY = timedelta(minutes=1)  # "last seen" is exact to a minute, and costs a write as often
 
 
@@ -32,7 +33,7 @@ def _write(response: Response) -> Response:
     if touches:
         db.session.rollback()  # what the view wanted kept is committed by now
         try:
-            begin_write()
+            begin_write(patience=PATIENCE)
             for statement, bell in touches:
                 db.session.execute(statement, execution_options={"synchronize_session": False})
                 if bell:

@@ -97,13 +97,16 @@ db = SQLAlchemy(
 
 # Whether the next transaction of this request, job or command is one that writes.
 _writing: ContextVar[bool] = ContextVar("writing", default=False)
+_patience: ContextVar[float] = ContextVar("patience", default=BUSY_SECONDS)
 
 
-def begin_write() -> None:
+def begin_write(*, patience: float = BUSY_SECONDS) -> None:
     """End the running read transaction; from here to the next commit or rollback, write.
 
     Requests with an unsafe method, jobs and commands start like this by themselves.
+    *patience*: seconds to wait for one's turn on SQLite.
     """
+    _patience.set(patience)
     if db.session().in_transaction():
         db.session.commit()
     _writing.set(True)
@@ -162,7 +165,7 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         if not _writing.get():
             connection.exec_driver_sql("BEGIN")
             return
-        deadline = time.monotonic() + BUSY_SECONDS
+        deadline = time.monotonic() + _patience.get()
         if path and path != ":memory:":
             connection.info["turn"] = _wait_for_turn(path + ".lock", deadline)
         try:

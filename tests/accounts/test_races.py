@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from pathlib import Path
 from threading import Barrier
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -16,11 +17,13 @@ from flask_migrate import upgrade
 
 from app import create_app
 from app.accounts import links, people
-from app.accounts.models import LinkPurpose, Person, PersonEmail
+from app.accounts.models import LinkPurpose, Person, PersonEmail, Presence
+from app.accounts.sign_in import start_session
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.settings import load
 from tests import servers
+from tests.factories import make_agent
 
 pytestmark = pytest.mark.real_commits
 AT_ONCE = 6
@@ -124,3 +127,29 @@ def test_a_link_pressed_at_once_works_once(desk: Flask) -> None:
     results = at_once(desk, press)
     assert [r for r in results if r == "used"] == ["used"]
     assert sum(isinstance(r, links.DeadLink) for r in results) == AT_ONCE - 1, results
+
+
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)  # PostgreSQL has many writers
+def test_reading_goes_on_while_somebody_writes_for_long(desk: Flask) -> None:
+    """The note of an agent's use is left out rather than waited for."""
+    with desk.test_request_context():
+        begin_write()
+        agent = make_agent(presence=Presence.AWAY, last_active_at=None)
+        key = start_session(agent)
+        agent.presence = Presence.AWAY
+        db.session.commit()
+    client = desk.test_client()
+    with client.session_transaction() as cookie:
+        cookie["_user_id"] = key
+    with desk.app_context():
+        begin_write()
+        db.session.execute(sa.text("select 1"))  # the only writer, from here on
+        started = monotonic()
+        assert Context().run(client.get, "/account/").status_code == 200
+        assert monotonic() - started < 2
+        db.session.rollback()
+        assert db.session.get_one(Person, agent.id).presence is Presence.AWAY
+        close_session()
+    assert client.get("/account/").status_code == 200
+    with desk.app_context():
+        assert db.session.get_one(Person, agent.id).presence is Presence.ONLINE
