@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.automation import escalation
 from app.automation import housekeeping as upkeep
+from app.channels import inbound_email
 from app.core.clock import utcnow
 from app.core.jobs import Job, bells
 from app.mail import delivery
@@ -20,6 +21,12 @@ def housekeeping() -> None:
     """Close what stayed resolved, send idle agents away, delete what is kept no longer."""
     bells().answered(Job.HOUSEKEEPING)
     upkeep.tidy(utcnow())
+
+
+def process_mail() -> None:
+    """Turn stored mails into tickets and comments."""
+    bells().answered(Job.PROCESS_MAIL)
+    inbound_email.process_due()
 
 
 def send_outbox() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -43,18 +42,16 @@ _postmaster = re.compile(r"(?:postmaster|mdaemon|mail|noreply|no-reply)?@.*", re
 _null_paths = ("<>", "")
 
 
-def classify(
-    mail: ParsedEmail, *, return_path: str | None = None, own: Collection[str] = ()
-) -> Verdict:
+def classify(mail: ParsedEmail, *, return_path: str | None = None, is_own: bool = False) -> Verdict:
     """The sort of *mail*.
 
     Args:
         return_path: the envelope's sender as the mail server told it, ``""`` for the null path;
             None where it is not known: then the Return-Path field counts.
-        own: our own addresses, in lower case.
+        is_own: the sender's address is one of our own.
     """
     sender = mail.from_email.lower()
-    if sender and _without_token(sender) in own:
+    if is_own:
         return Verdict(MailKind.OWN, f"sent by our own address {mail.from_email}")
     if return_path is None:
         fields = mail.fields.get("return-path")
@@ -74,13 +71,6 @@ def classify(
     answers = bool(mail.in_reply_to) or bool(_answer_subject.match(mail.subject))
     is_list = any(name.startswith("list-") for name in mail.fields)
     return Verdict(MailKind.ANSWER if answers and not is_list else MailKind.BULK, reason)
-
-
-def automatic_reason(
-    mail: ParsedEmail, *, return_path: str | None = None, own: Collection[str] = ()
-) -> str | None:
-    """Why *mail* must not be answered by a machine; None where it may."""
-    return classify(mail, return_path=return_path, own=own).reason or None
 
 
 def _bounce_reason(mail: ParsedEmail, sender: str, *, null_path: bool) -> str:
@@ -114,9 +104,3 @@ def _machine_reason(mail: ParsedEmail, submitted: str, *, null_path: bool) -> st
     if mail.content_type == "multipart/report":
         return "a read receipt"
     return "null return path" if null_path else ""
-
-
-def _without_token(address: str) -> str:
-    """``support+TOKEN@x`` is ``support@x``: our reply addresses are our own too."""
-    local, _, domain = address.rpartition("@")
-    return f"{local.partition('+')[0]}@{domain}"

@@ -1,4 +1,4 @@
-"""``deskhand mail parse`` and ``deskhand outbox send``.
+"""``deskhand mail parse``, ``deskhand mail ingest`` and ``deskhand outbox send``.
 
 The database and what needs it are imported by the commands that use them: the parser starts alone.
 """
@@ -12,10 +12,12 @@ from typing import Any, TextIO
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
+from flask.cli import ScriptInfo, with_appcontext
 
 from app.mail import automatic, parsing
 from app.settings import Settings
+
+TRY_AGAIN, NEVER = 75, 65  # EX_TEMPFAIL and EX_DATAERR of sysexits.h, as mail servers know them
 
 
 @click.group()
@@ -27,6 +29,44 @@ def mail() -> None:
 def parse() -> None:
     """Read file names on standard input, write one JSON object a line (the parser alone)."""
     parse_files(sys.stdin, sys.stdout)
+
+
+@mail.command("ingest")
+@click.option("--mailbox", metavar="ADDRESS", help="Whose mail it is; else by its recipients.")
+@click.pass_context
+def ingest(context: click.Context, mailbox: str | None) -> None:
+    """Store one message from standard input, for a pipe from a mail server.
+
+    Ends with 0 once it is stored, with 75 where the mail server should try again, with 65 where
+    it is stored but can never be read (it rests in quarantine).
+    """
+    try:
+        raw = sys.stdin.buffer.read()
+        with context.ensure_object(ScriptInfo).load_app().app_context():
+            reason = _store(raw, mailbox)
+    except Exception as error:  # whatever it is: the mail server has the mail, and keeps it
+        told = str(error).strip().partition("\n")[0] or type(error).__name__
+        click.echo(f"not stored, try again: {told}", err=True)
+        raise SystemExit(TRY_AGAIN) from None
+    if reason:
+        click.echo(f"stored in quarantine: {reason}", err=True)
+        raise SystemExit(NEVER)
+
+
+def _store(raw: bytes, address: str | None) -> str:
+    """Store and commit; why it went to quarantine, or the empty string."""
+    from app.core.clock import utcnow
+    from app.core.db import begin_write, db
+    from app.core.errors import NotFound
+    from app.mail import mailboxes, receiving
+
+    box = mailboxes.mailboxes().get(address.lower()) if address else None
+    if address and box is None:
+        raise NotFound(f"there is no mailbox {address}")
+    begin_write()
+    stored = receiving.store(raw, box, now=utcnow())
+    db.session.commit()
+    return stored.reason
 
 
 @click.group()

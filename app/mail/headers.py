@@ -19,6 +19,7 @@ from app.mail.charsets import decode
 MAX_ADDRESSES = 500  # of one header field
 MAX_PARAMETERS = 10_000  # characters of a Content-Type or Content-Disposition field
 MAX_WORDS = 20_000  # characters of a field whose encoded words are decoded
+MAX_ID = 255  # characters of an id; longer ones name nothing that we could have stored
 MAX_IDS = 200  # of one References field; the newest are kept
 
 
@@ -180,7 +181,7 @@ def message_ids(text: str) -> tuple[str, ...]:
     found = [_white.sub("", m[1]) for m in _angle.finditer(text)]
     if not found:
         found = [word.strip("<>,;") for word in text.split() if "@" in word]
-    ids = dict.fromkeys(i for i in found if i and len(i) <= 998)
+    ids = dict.fromkeys(i for i in found if i and len(i) <= MAX_ID)
     return tuple(ids)[-MAX_IDS:]
 
 

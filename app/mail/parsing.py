@@ -70,14 +70,14 @@ class ParsedEmail:
     def recipients(self) -> tuple[str, ...]:
         """Every address that this mail says it was sent or delivered to."""
         named = [a.email for a in self.to + self.cc]
-        for name in _DELIVERY_FIELDS:
+        for name in DELIVERY_FIELDS:
             named += [
                 a.email for value in self.fields.get(name, ()) for a in headers.addresses(value)
             ]
         return tuple(dict.fromkeys(named))
 
 
-_DELIVERY_FIELDS = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "resent-to")
+DELIVERY_FIELDS = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "resent-to")
 
 
 def parse(raw: bytes) -> ParsedEmail:
@@ -96,7 +96,7 @@ def parse(raw: bytes) -> ParsedEmail:
         to=_addresses(root, "to"),
         cc=_addresses(root, "cc"),
         reply_to=_addresses(root, "reply-to"),
-        message_id=message_id[0] if message_id else root.get("message-id").strip("<> ")[:998],
+        message_id=message_id[0] if message_id else "",
         in_reply_to=headers.message_ids(" ".join(root.get_all("in-reply-to"))),
         references=headers.message_ids(" ".join(root.get_all("references"))),
         date=headers.date(root.get("date")),
@@ -197,7 +197,7 @@ class _Content:
         shown = set(_cid.findall(html))
         for number, (part, related) in enumerate(self.files, 1):
             found = headers.message_ids(part.get("content-id")[:1000])
-            content_id = found[0] if found else part.get("content-id").strip("<> ")[:998]
+            content_id = found[0] if found else part.get("content-id").strip("<> ")[:255]
             inline = content_id in shown or (
                 part.disposition != "attachment" and related and bool(content_id)
             )

@@ -1,0 +1,89 @@
+"""Our own addresses: which mailbox a mail came to, and which senders are ourselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from flask import current_app
+
+from app.core.cache import reference
+from app.core.db import db
+from app.core.settings_store import setting
+from app.mail import tokens
+from app.mail.models import Mailbox
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxCard:
+    """A mailbox as mails need it."""
+
+    id: int
+    address: str
+    group_id: int | None
+    category_id: int | None
+
+
+def mailboxes() -> dict[str, MailboxCard]:
+    """Every active mailbox by its address in lower case, oldest first; cached."""
+    return reference("mailboxes", _load)
+
+
+def for_recipients(recipients: Iterable[str]) -> MailboxCard | None:
+    """The first mailbox among the addresses that a mail was sent to, tokens left out."""
+    known = mailboxes()
+    for address in recipients:
+        if found := known.get(address.lower()) or known.get(without_token(address)):
+            return found
+    return None
+
+
+def default(*, now: datetime) -> MailboxCard:
+    """The mailbox of ``DESKHAND_MAIL_FROM``, made where it is missing."""
+    settings: Settings = current_app.extensions["settings"]
+    address = settings.mail_from.lower()
+    if address not in mailboxes():
+        row = db.session.scalar(sa.select(Mailbox).where(Mailbox.address == address))
+        if row is None:
+            row = Mailbox(address=address, created_at=now)
+            db.session.add(row)
+        row.is_active = True
+        db.session.flush()
+    return mailboxes()[address]
+
+
+def is_own(address: str) -> bool:
+    """True for an address of ours, with a reply token or without."""
+    settings: Settings = current_app.extensions["settings"]
+    own = {settings.mail_from.lower(), *mailboxes()}
+    return address.lower() in own or without_token(address) in own
+
+
+def without_token(address: str) -> str:
+    """``support+anything@x`` and ``support<separator>TOKEN@x`` as ``support@x``; lower case."""
+    local, _, domain = address.lower().rpartition("@")
+    head, separator, tail = local.rpartition(str(setting("reply_separator")))
+    if separator and len(tail) == tokens.LENGTH:
+        local = head
+    return f"{local.partition('+')[0]}@{domain}"
+
+
+def access_ids(recipients: Iterable[str]) -> list[int]:
+    """The ids in the reply tokens of these addresses; forged ones are passed over."""
+    found = []
+    for address in recipients:
+        local = address.rpartition("@")[0]
+        tail = local.rpartition(str(setting("reply_separator")))[2]
+        access_id = tokens.read_reply_token(tail)
+        if access_id is not None:
+            found.append(access_id)
+    return found
+
+
+def _load() -> dict[str, MailboxCard]:
+    rows = sa.select(Mailbox.id, Mailbox.address, Mailbox.group_id, Mailbox.category_id)
+    active = db.session.execute(rows.where(Mailbox.is_active).order_by(Mailbox.id))
+    return {row.address.lower(): MailboxCard(*row) for row in active}

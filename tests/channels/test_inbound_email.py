@@ -1,0 +1,467 @@
+"""From a stored mail to a ticket, a comment, a held mail, or the reason for none of these."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from app.accounts.models import Person, PersonEmail
+from app.channels import inbound_email
+from app.core.db import db
+from app.core.settings_store import change_setting
+from app.mail import receiving
+from app.mail.commands import mail as mail_command
+from app.mail.models import InboundEmail, InboundState, OutboundEmail
+from app.mail.tokens import reply_token
+from app.tickets import keys
+from app.tickets.models import (
+    Attachment,
+    Comment,
+    DecisionRecord,
+    HeldEmail,
+    Participant,
+    SlaClock,
+    Ticket,
+    TicketMessageId,
+)
+from app.tickets.words import ParticipantKind, Priority, Source, Status
+from tests import factories
+
+pytestmark = pytest.mark.usefixtures("app")
+
+SAMPLES = Path(__file__).parent.parent / "mail" / "samples"
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+ANN = "ann@customer.example"
+
+
+def raw(
+    text: str = "It works now.",
+    *,
+    sender: str = f"Ann Lee <{ANN}>",
+    to: str = "support@desk.example",
+    subject: str = "Re: Help",
+    message_id: str = "",
+    **fields: str,
+) -> bytes:
+    lines = [f"From: {sender}", f"To: {to}", f"Subject: {subject}"]
+    lines += [f"Message-ID: <{message_id or f'{abs(hash(text))}@customer.example'}>"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+    return "\r\n".join([*lines, "Content-Type: text/plain; charset=utf-8", "", text]).encode()
+
+
+def deliver(content: bytes, now: datetime = NOW) -> InboundEmail:
+    """Store a mail and let the worker read it."""
+    told = receiving.envelope(content)
+    receiving.store(content, None, now=now)
+    db.session.commit()
+    inbound_email.process_due(lambda: now)
+    db.session.expire_all()
+    mine = sa.select(InboundEmail).where(InboundEmail.content_hash == told.content_hash)
+    return db.session.scalars(mine.order_by(InboundEmail.id.desc())).first()  # type: ignore[return-value]
+
+
+def sample(name: str) -> InboundEmail:
+    return deliver((SAMPLES / f"{name}.eml").read_bytes())
+
+
+def tickets() -> list[Ticket]:
+    return list(db.session.scalars(sa.select(Ticket).order_by(Ticket.id)))
+
+
+def comments(ticket: Ticket) -> list[Comment]:
+    mine = sa.select(Comment).where(Comment.ticket_id == ticket.id).order_by(Comment.id)
+    return list(db.session.scalars(mine))
+
+
+def outbox(kind: str) -> list[OutboundEmail]:
+    return list(db.session.scalars(sa.select(OutboundEmail).where(OutboundEmail.kind == kind)))
+
+
+def held() -> list[HeldEmail]:
+    return list(db.session.scalars(sa.select(HeldEmail)))
+
+
+@pytest.fixture
+def ticket() -> Ticket:
+    """Ann's ticket, pending; a mail of it was sent as <ours@desk.example>."""
+    ann = factories.make_person(ANN, name="Ann Lee")
+    ticket = factories.make_ticket(ann, status=Status.PENDING, age=timedelta(days=1))
+    factories.make_ticket(factories.make_person(), status=Status.PENDING)  # somebody else's
+    db.session.add(
+        TicketMessageId(message_id="ours@desk.example", ticket_id=ticket.id, created_at=NOW)
+    )
+    db.session.commit()
+    return ticket
+
+
+def token_address(ticket: Ticket, person: Person) -> str:
+    access = keys.access_rows(ticket.id, [person.id], now=NOW)[person.id]
+    db.session.commit()
+    return f"support+{reply_token(access)}@desk.example"
+
+
+# New tickets
+
+
+def test_a_mail_becomes_a_ticket() -> None:
+    factories.make_agent()
+    row = sample("plain")
+    [ticket] = tickets()
+    assert (row.state, row.reason) == (InboundState.TICKET, f"Opened {ticket.number}.")
+    assert ticket.subject == "[urgent] [billing] Invoice is wrong"
+    assert (ticket.priority, ticket.category.key) == (Priority.CRITICAL, "billing")
+    assert ticket.description == "Hello,\n\nthe invoice is wrong."
+    assert "-- \nAnn Lee" in ticket.description_quoted
+    assert (ticket.source, ticket.channel) == (Source.EMAIL, "support@desk.example")
+    assert (ticket.requester.name, ticket.requester.emails[0].address) == ("Ann Lee", ANN)
+    bob = db.session.scalars(sa.select(Participant)).one()
+    assert (bob.kind, bob.person.emails[0].address) == (ParticipantKind.CC, "bob@customer.example")
+    known = set(db.session.scalars(sa.select(TicketMessageId.message_id)))
+    [answer] = outbox("auto_response")
+    assert known >= {"plain@customer.example", answer.message_id}
+    assert (answer.recipient, answer.in_reply_to) == (ANN, "plain@customer.example")
+    assert answer.is_automatic
+    kinds = set(db.session.scalars(sa.select(DecisionRecord.kind)))
+    assert kinds >= {"threading", "mark", "auto_response"}
+
+
+def test_html_and_files_come_along_safely() -> None:
+    sample("html_only")
+    sample("attachments")
+    page, files = tickets()
+    assert (page.description_html or "").strip() == "<p>Viele <b>Grüße</b></p>"
+    names = db.session.scalars(
+        sa.select(Attachment.filename).where(Attachment.ticket_id == files.id)
+    )
+    assert list(names) == ["über uns.pdf", "passwd", "The inner one.eml"]
+
+
+def test_a_mailbox_gives_group_and_category() -> None:
+    group = factories.make_group()
+    factories.make_mailbox(
+        "billing@desk.example", group_id=group.id, category_id=factories.category("billing").id
+    )
+    db.session.commit()
+    deliver(raw(to="Billing <Billing@desk.example>", subject="Help"))
+    [ticket] = tickets()
+    assert (ticket.group, ticket.category.key) == (group, "billing")
+    assert ticket.channel == "billing@desk.example"
+
+
+def test_a_mark_is_capped_by_the_setting() -> None:
+    change_setting("customer_mark_cap", "high")
+    db.session.commit()
+    sample("plain")
+    assert tickets()[0].priority is Priority.HIGH
+
+
+@pytest.mark.parametrize("name", ["newsletter", "alert"])
+def test_bulk_mail_makes_a_ticket_but_gets_no_answer(name: str) -> None:
+    sample(name)
+    [ticket] = tickets()
+    assert outbox("auto_response") == []
+    why = sa.select(DecisionRecord.summary).where(DecisionRecord.kind == "auto_response")
+    assert "automatic" in db.session.scalars(why).one()
+    assert comments(ticket) == []
+
+
+def test_at_most_five_answers_an_hour_go_to_one_address() -> None:
+    for n in range(7):
+        deliver(raw(f"Number {n}", subject=f"Help {n}"))
+    assert len(tickets()) == 7
+    assert len(outbox("auto_response")) == 5
+
+
+# Replies
+
+
+@pytest.mark.parametrize(
+    "way", ["token", "token upper case", "delivered", "reply", "references", "subject"]
+)
+def test_the_requesters_reply_joins_and_opens(ticket: Ticket, way: str) -> None:
+    address = token_address(ticket, ticket.requester)
+    fields: dict[str, dict[str, str]] = {
+        "token": {"to": address},
+        "token upper case": {"to": address.upper()},
+        "delivered": {"Delivered_To": address},
+        "reply": {"In_Reply_To": "<ours@desk.example>"},
+        "references": {"References": "<other@x.example> <ours@desk.example>"},
+        "subject": {"subject": f"Re: [{ticket.number.lower()}] Help"},
+    }
+    row = deliver(raw("It works now.\n\nOn 1 Jan Bob wrote:\n> Try it\n", **fields[way]))
+    assert row.state is InboundState.COMMENT, row.reason
+    [comment] = comments(ticket)
+    assert (comment.body, comment.source) == ("It works now.", Source.EMAIL)
+    assert "> Try it" in comment.quoted
+    assert comment.author_id == ticket.requester_id
+    assert ticket.status is Status.OPEN
+    assert len(tickets()) == 2
+
+
+def test_a_reply_to_our_real_mail_joins() -> None:
+    sample("plain")
+    [answer] = outbox("auto_response")
+    deliver(raw("More.", In_Reply_To=f"<{answer.message_id}>"))
+    [ticket] = tickets()
+    assert [c.body for c in comments(ticket)][1:] == ["More."]
+
+
+def test_another_address_of_the_same_person_joins(ticket: Ticket) -> None:
+    db.session.add(PersonEmail(address="ann@home.example", person_id=ticket.requester_id))
+    db.session.commit()
+    row = deliver(raw(sender="ann@home.example", In_Reply_To="<ours@desk.example>"))
+    assert row.state is InboundState.COMMENT
+
+
+def test_who_was_ccd_in_an_accepted_mail_takes_part(ticket: Ticket) -> None:
+    asked = {"In_Reply_To": "<ours@desk.example>"}
+    deliver(raw("One", Cc="Bob <bob@customer.example>, support@desk.example", **asked))
+    row = deliver(raw("Two", sender="bob@customer.example", **asked))
+    assert row.state is InboundState.COMMENT
+    assert [c.body for c in comments(ticket)] == ["One", "Two"]
+    row = deliver(raw("Three", sender="eve@customer.example", **asked))
+    assert row.state is InboundState.HELD
+
+
+def test_an_out_of_office_note_joins_folded(ticket: Ticket) -> None:
+    row = deliver(raw(In_Reply_To="<ours@desk.example>", Auto_Submitted="auto-replied"))
+    assert row.state is InboundState.COMMENT
+    [comment] = comments(ticket)
+    assert comment.is_automatic
+    assert ticket.status is Status.PENDING
+    assert db.session.scalars(sa.select(SlaClock)).all() == []
+
+
+@pytest.mark.parametrize("end", ["cancelled", "long closed", "deleted"])
+def test_a_reply_to_what_is_over_becomes_a_follow_up(ticket: Ticket, end: str) -> None:
+    if end == "cancelled":
+        ticket.status = Status.CANCELLED
+    elif end == "deleted":
+        ticket.deleted_at = NOW
+    else:
+        ticket.status, ticket.closed_at = Status.CLOSED, NOW - timedelta(days=15)
+    db.session.commit()
+    row = deliver(raw(In_Reply_To="<ours@desk.example>"))
+    assert row.state is InboundState.TICKET
+    assert tickets()[-1].follow_up_of_id == ticket.id
+    assert comments(ticket) == []
+
+
+# Held
+
+
+@pytest.mark.parametrize("way", ["token", "reply", "references", "subject"])
+def test_a_stranger_who_names_a_ticket_is_held(ticket: Ticket, way: str) -> None:
+    agent = factories.make_agent()
+    ticket.assignee = agent
+    address = token_address(ticket, ticket.requester)
+    fields: dict[str, dict[str, str]] = {
+        "token": {"to": address},
+        "reply": {"In_Reply_To": "<ours@desk.example>"},
+        "references": {"References": "<ours@desk.example>"},
+        "subject": {"subject": f"[{ticket.number}] Help"},
+    }
+    row = deliver(raw("I am Ann, really", sender="Eve <eve@evil.example>", **fields[way]))
+    assert row.state is InboundState.HELD
+    [mail] = held()
+    assert (mail.ticket_id, mail.from_address) == (ticket.id, "eve@evil.example")
+    assert mail.body == "I am Ann, really"
+    assert comments(ticket) == []
+    assert (ticket.status, ticket.requester.name) == (Status.PENDING, "Ann Lee")
+    assert [m.recipient for m in outbox("mail_held")] == [agent.emails[0].address]
+    assert {m.recipient for m in db.session.scalars(sa.select(OutboundEmail))} == {
+        agent.emails[0].address
+    }
+    assert len(tickets()) == 2
+
+
+def test_an_agents_address_is_held_even_with_a_token(ticket: Ticket) -> None:
+    agent = factories.make_agent("bob@desk.example")
+    ticket.assignee = agent
+    row = deliver(raw(sender="bob@desk.example", to=token_address(ticket, agent)))
+    assert row.state is InboundState.HELD
+    assert "agent" in held()[0].reason
+    assert comments(ticket) == []
+
+
+def test_a_stranger_is_not_led_to_a_ticket_that_is_over(ticket: Ticket) -> None:
+    ticket.status = Status.CANCELLED
+    db.session.commit()
+    row = deliver(raw(sender="eve@evil.example", In_Reply_To="<ours@desk.example>"))
+    assert row.state is InboundState.TICKET
+    assert tickets()[-1].follow_up_of_id is None
+    assert held() == []
+
+
+def test_a_forged_token_names_nothing(ticket: Ticket) -> None:
+    address = token_address(ticket, ticket.requester)
+    local, _, domain = address.partition("@")
+    forged = local[:-1] + ("a" if local[-1] != "a" else "b")
+    row = deliver(raw(to=f"{forged}@{domain}", subject="Help"))
+    assert row.state is InboundState.TICKET
+    assert comments(ticket) == []
+
+
+# Ignored
+
+
+def test_mail_that_asks_for_nothing_ends_in_the_ledger(ticket: Ticket) -> None:
+    factories.make_agent("bob@desk.example")
+    db.session.commit()
+    rows = [
+        sample("out_of_office"),  # answers a mail that nobody knows
+        sample("bounce"),
+        deliver(raw("Own", sender="support@desk.example")),
+        deliver(
+            raw(
+                "I am away",
+                sender="bob@desk.example",
+                In_Reply_To="<ours@desk.example>",
+                Auto_Submitted="auto-replied",
+            )
+        ),
+    ]
+    assert [row.state for row in rows] == [InboundState.IGNORED] * 4
+    assert all(row.reason and row.done_at == NOW for row in rows)
+    assert len(tickets()) == 2
+    assert held() == []
+
+
+# Exactly once, whatever happens
+
+
+def test_one_mail_is_taken_in_once_and_different_mails_each() -> None:
+    one = raw("One", message_id="same@x.example")
+    deliver(one)
+    deliver(one.replace(b"\r\n", b"\n"))  # the same, by another way
+    deliver(raw("Two", message_id="same@x.example"))
+    assert [t.description for t in tickets()] == ["One", "Two"]
+
+
+def test_a_mail_without_id_comes_through() -> None:
+    deliver(b"From: ann@customer.example\r\n\r\nOne")
+    deliver(b"From: ann@customer.example\r\n\r\nTwo")
+    assert [(t.subject, t.description) for t in tickets()] == [
+        ("(no subject)", "One"),
+        ("(no subject)", "Two"),
+    ]
+
+
+def test_a_mail_without_sender_rests_in_quarantine() -> None:
+    row = sample("no_sender")
+    assert (row.state, row.reason) == (
+        InboundState.QUARANTINED,
+        "The mail names no sender's address.",
+    )
+    assert tickets() == []
+
+
+def test_a_mail_that_fails_five_times_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = inbound_email.ingest
+
+    def fail(mail: inbound_email.Mail, *, now: datetime) -> inbound_email.Outcome:
+        if mail.parsed.subject == "bad":
+            db.session.add(Person(name="half done", created_at=now))
+            db.session.flush()
+            raise RuntimeError("boom")
+        return real(mail, now=now)
+
+    monkeypatch.setattr(inbound_email, "ingest", fail)
+    row = deliver(raw("Bad", subject="bad"))
+    waits = []
+    deliver(raw("Good", subject="good"))
+    while row.state is InboundState.WAITING:
+        waits.append(row.due_at - NOW)
+        later = row.due_at
+        inbound_email.process_due(lambda later=later: later)
+        db.session.refresh(row)
+    assert [t.subject for t in tickets()] == ["good"]
+    assert row.state is InboundState.QUARANTINED
+    assert (row.attempts, row.reason) == (5, "RuntimeError: boom")
+    assert len(waits) == 4
+    assert db.session.scalar(sa.select(Person.id).where(Person.name == "half done")) is None
+
+
+def test_a_mail_that_ends_the_worker_is_not_tried_for_ever() -> None:
+    receiving.store(raw("Deadly"), None, now=NOW)
+    db.session.execute(sa.update(InboundEmail).values(attempts=5))
+    db.session.commit()
+    inbound_email.process_due(lambda: NOW)
+    row = db.session.scalars(sa.select(InboundEmail)).one()
+    assert row.state is InboundState.QUARANTINED
+    assert "five times" in row.reason
+    assert tickets() == []
+
+
+def test_a_mail_in_work_is_left_alone() -> None:
+    receiving.store(raw("One"), None, now=NOW)
+    db.session.commit()
+    assert inbound_email._claim(NOW) is not None
+    assert inbound_email.process_due(lambda: NOW) == 0
+    assert inbound_email.process_due(lambda: NOW + timedelta(minutes=5)) == 1
+    assert len(tickets()) == 1
+
+
+# The command
+
+
+def run(app: Flask, content: bytes, *arguments: str) -> tuple[int, str]:
+    result = app.test_cli_runner().invoke(mail_command, ["ingest", *arguments], input=content)
+    return result.exit_code, result.output
+
+
+def test_the_command_stores_and_a_worker_reads(app: Flask) -> None:
+    content = (SAMPLES / "plain.eml").read_bytes()
+    assert run(app, content) == (0, "")
+    assert run(app, content, "--mailbox", "support@desk.example") == (0, "")
+    assert tickets() == []
+    row = db.session.scalars(sa.select(InboundEmail)).one()
+    assert (row.sender, row.subject) == (ANN, "[urgent] [billing] Invoice is wrong")
+    assert row.raw == content
+    inbound_email.process_due()
+    assert len(tickets()) == 1
+
+
+def test_the_command_tells_the_mail_server_what_to_do(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, told = run(app, raw(), "--mailbox", "nobody@desk.example")
+    assert (code, told) == (75, "not stored, try again: there is no mailbox nobody@desk.example\n")
+    code, told = run(app, b"\r\n")
+    assert (code, told) == (65, "stored in quarantine: The mail is empty.\n")
+
+    def fail(*_: object, **__: object) -> None:
+        raise sa.exc.OperationalError("INSERT", {}, Exception("disk full"))
+
+    monkeypatch.setattr(receiving, "store", fail)
+    code, told = run(app, raw())
+    assert code == 75
+    assert "disk full" in told
+    assert "Traceback" not in told
+
+
+def test_all_mails_of_the_corpora_end_somewhere(corpora: Path) -> None:
+    contents = [path.read_bytes() for path in sorted(corpora.glob("*/mails/*"))]
+    for content in contents:
+        receiving.store(content, None, now=NOW)
+    db.session.commit()
+    inbound_email.process_due(lambda: NOW)
+    ends = dict(
+        db.session.execute(
+            sa.select(InboundEmail.state, sa.func.count()).group_by(InboundEmail.state)
+        ).all()
+    )
+    assert InboundState.WAITING not in ends
+    assert sum(ends.values()) > 700
+    reasons = set(
+        db.session.scalars(
+            sa.select(InboundEmail.reason).where(InboundEmail.state == InboundState.QUARANTINED)
+        )
+    )
+    assert reasons <= {"The mail names no sender's address.", "The mail is empty."}
+    made = db.session.scalar(sa.select(sa.func.count(Ticket.id)))
+    assert made == ends[InboundState.TICKET]
