@@ -9,7 +9,7 @@ scripts/check.sh
 step "Migrations: from empty to the models, on SQLite and PostgreSQL"
 .venv/bin/python scripts/check_migrations.py
 step "Tests on SQLite"
-.venv/bin/pytest -q -n 2 "$@"
+.venv/bin/pytest -q -n 2 --dist loadfile "$@"
 step "Tests on PostgreSQL"
-TEST_DATABASE_URL=postgresql .venv/bin/pytest -q -n 2 \
+TEST_DATABASE_URL=postgresql .venv/bin/pytest -q -n 2 --dist loadfile \
     --ignore=tests/process --ignore=tests/browser "$@"

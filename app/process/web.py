@@ -67,8 +67,11 @@ def application() -> Flask:
 
 
 def _load() -> Flask:
+    from sqlalchemy.orm import configure_mappers
+
     from app import create_app
 
     app = create_app()
+    configure_mappers()  # once, not in every worker's first request
     wait_for_migrations(app)
     return app
