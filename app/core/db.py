@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -140,8 +141,16 @@ def postgres_options() -> dict[str, Any]:
     }
 
 
+class _Compiler(SQLiteCompiler):
+    """Lets ``with_hint(table, "INDEXED BY ...", "sqlite")`` name an index."""
+
+    def get_from_hint_text(self, table: sa.FromClause, text: str | None) -> str | None:
+        return text
+
+
 def _prepare_sqlite(engine: sa.Engine) -> None:
     path = engine.url.database or ""
+    engine.dialect.statement_compiler = _Compiler
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

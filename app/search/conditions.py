@@ -2,8 +2,8 @@
 
 A list either walks an index in the list's own order and skips what does not fit, or reads the few
 tickets that one rare filter names and sorts these. SQLite keeps no statistics here and guesses
-badly between the two, so a capped count decides, and the columns that shall not choose an index
-are written as ``+column``, which SQLite calculates and PostgreSQL never sees.
+badly between the two, so a capped count decides, and the index is named in the statement.
+PostgreSQL keeps statistics, and decides for itself.
 
 Statements are built once for each shape of filters (building takes longer than running them).
 """
@@ -31,14 +31,14 @@ from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
 from app.tickets.models import ACTIVE, HeldEmail, Tag, Ticket, ticket_tag
 
 FEW = 1_000  # so many tickets are read and sorted in about a millisecond
+MANY = 20_000  # ids beyond this are not gathered, each ticket is looked at instead
 
-Shape = tuple[tuple[str, ...], tuple[str, ...]]
-Wrap = Callable[[Any], Any]
-Build = Callable[[Wrap, str], sa.ColumnElement[bool]]
+Shape = tuple[str, ...]
+Build = Callable[[str], sa.ColumnElement[bool]]
 
 
 class unindexed(FunctionElement[Any]):  # noqa: N801  (reads as a function in statements)
-    """A column whose index SQLite shall not use here."""
+    """A column that SQLite shall neither seek nor sort by an index."""
 
     inherit_cache = True
 
@@ -57,44 +57,45 @@ def _without_index(element: unindexed, compiler: SQLCompiler, **kw: Any) -> str:
     return "+" + compiler.process(element.clauses, **kw)
 
 
-def _as_is(column: Any) -> Any:
-    return column
-
-
 def _bind(name: str, suffix: str, column: Any, *, expanding: bool = False) -> Any:
     return sa.bindparam(f"{name}{suffix}", type_=column.type, expanding=expanding)
 
 
 def _one(name: str, column: Any) -> Build:
-    return lambda wrap, suffix: wrap(column) == _bind(name, suffix, column)
+    return lambda suffix: column == _bind(name, suffix, column)
 
 
 def _any(name: str, column: Any) -> Build:
-    return lambda wrap, suffix: wrap(column).in_(_bind(name, suffix, column, expanding=True))
+    """Several values: skipped over while an index is walked, which keeps its order."""
+    return lambda suffix: unindexed(column).in_(_bind(name, suffix, column, expanding=True))
 
 
 def _none(column: Any) -> Build:
-    return lambda wrap, suffix: wrap(column).is_(None)
+    return lambda suffix: column.is_(None)
+
+
+def _either(name: str, column: Any) -> Build:
+    some = _any(name, column)
+    return lambda suffix: sa.or_(some(suffix), unindexed(column).is_(None))
 
 
 def _from(name: str, column: Any) -> Build:
-    return lambda wrap, suffix: wrap(column) >= _bind(name, suffix, column)
+    return lambda suffix: column >= _bind(name, suffix, column)
 
 
 def _until(name: str, column: Any) -> Build:
-    return lambda wrap, suffix: wrap(column) < _bind(name, suffix, column)
+    return lambda suffix: column < _bind(name, suffix, column)
 
 
-def _visible(wrap: Wrap, suffix: str) -> sa.ColumnElement[bool]:
-    group = wrap(Ticket.group_id)
+def _visible(suffix: str) -> sa.ColumnElement[bool]:
+    group = unindexed(Ticket.group_id)
     hidden = _bind("hidden", suffix, Ticket.group_id, expanding=True)
     return sa.or_(group.is_(None), group.not_in(hidden))
 
 
-def _of_organization(wrap: Wrap, suffix: str) -> sa.ColumnElement[bool]:
+def _of_organization(suffix: str) -> sa.ColumnElement[bool]:
     own = Person.organization_id == _bind("organization", suffix, Person.organization_id)
-    owned: sa.ColumnElement[bool] = wrap(Ticket.requester_id).in_(sa.select(Person.id).where(own))
-    return owned
+    return Ticket.requester_id.in_(sa.select(Person.id).where(own))
 
 
 def _tag_ids(suffix: str) -> Any:
@@ -102,21 +103,27 @@ def _tag_ids(suffix: str) -> Any:
     return sa.select(Tag.id).where(Tag.name.in_(names))
 
 
-def _tagged(wrap: Wrap, suffix: str) -> sa.ColumnElement[bool]:
-    """Few tickets have the tag: read them all."""
+def _tagged(suffix: str) -> sa.ColumnElement[bool]:
     ids = sa.select(ticket_tag.c.ticket_id).where(ticket_tag.c.tag_id.in_(_tag_ids(suffix)))
-    found: sa.ColumnElement[bool] = wrap(Ticket.id).in_(ids)
-    return found
+    return Ticket.id.in_(ids)
 
 
-def _tagged_each(wrap: Wrap, suffix: str) -> sa.ColumnElement[bool]:
-    """Many tickets have the tag: look at each ticket's."""
+def _tagged_each(suffix: str) -> sa.ColumnElement[bool]:
+    """Very many tickets have the tag: look at each ticket's."""
     on = sa.and_(ticket_tag.c.ticket_id == Ticket.id, ticket_tag.c.tag_id.in_(_tag_ids(suffix)))
     return sa.exists().where(on)
 
 
-def _words(found: type[query.FoundBy]) -> Build:
-    return lambda wrap, suffix: found(wrap(Ticket.id), sa.bindparam(f"q{suffix}", type_=sa.Text))
+def _newest_tagged(suffix: str) -> sa.ColumnElement[bool]:
+    ids = sa.select(ticket_tag.c.ticket_id).where(ticket_tag.c.tag_id.in_(_tag_ids(suffix)))
+    return Ticket.id.in_(ids.order_by(ticket_tag.c.ticket_id.desc()).limit(query.NEWEST))
+
+
+def _words(how: str, *, notes: bool) -> Build:
+    def build(suffix: str) -> sa.ColumnElement[bool]:
+        return query.found(Ticket.id, sa.bindparam(f"q{suffix}", type_=sa.Text), how, notes=notes)
+
+    return build
 
 
 HELD = sa.text("held_email.state = 'waiting'")  # as in the partial index
@@ -130,9 +137,9 @@ COLUMNS: dict[str, Any] = {
     "source": Ticket.source,
 }
 CONDITIONS: dict[str, Build] = {
-    "active": lambda wrap, suffix: sa.text(ACTIVE),  # type: ignore[dict-item, return-value]
-    "kept": lambda wrap, suffix: Ticket.deleted_at.is_(None),
-    "nothing": lambda wrap, suffix: sa.false(),
+    "active": lambda suffix: sa.text(ACTIVE),  # type: ignore[dict-item, return-value]
+    "kept": lambda suffix: Ticket.deleted_at.is_(None),
+    "nothing": lambda suffix: sa.false(),
     "visible": _visible,
     "own": _one("own", Ticket.requester_id),
     "organization": _of_organization,
@@ -141,53 +148,84 @@ CONDITIONS: dict[str, Build] = {
     "due_after": _from("due_after", Ticket.due_at),
     "due_before": _until("due_before", Ticket.due_at),
     "overdue": _until("now", Ticket.next_due_at),
-    "held": lambda wrap, suffix: wrap(Ticket.id).in_(sa.select(HeldEmail.ticket_id).where(HELD)),
+    "held": lambda suffix: Ticket.id.in_(sa.select(HeldEmail.ticket_id).where(HELD)),
     "tag": _tagged,
     "tag_each": _tagged_each,
-    "q": _words(query.FoundBy),
-    "q_each": _words(query.EachFoundBy),
-    "q_notes": _words(query.FoundByNotesToo),
-    "q_notes_each": _words(query.EachFoundByNotesToo),
+    "tag_newest": _newest_tagged,
+    "q": _words("all", notes=False),
+    "q_each": _words("each", notes=False),
+    "q_newest": _words("newest", notes=False),
+    "q_notes": _words("all", notes=True),
+    "q_notes_each": _words("each", notes=True),
+    "q_notes_newest": _words("newest", notes=True),
 }
 for _name, _column in COLUMNS.items():
     CONDITIONS[_name] = _one(_name, _column)
     CONDITIONS[f"{_name}_in"] = _any(f"{_name}_in", _column)
     CONDITIONS[f"{_name}_none"] = _none(_column)
+    CONDITIONS[f"{_name}_in_or_none"] = _either(f"{_name}_in", _column)
 
-
-def _either(name: str) -> Build:
-    some, none = CONDITIONS[f"{name}_in"], CONDITIONS[f"{name}_none"]
-    return lambda wrap, suffix: sa.or_(some(wrap, suffix), none(wrap, suffix))
-
-
-CONDITIONS["assignee_in_or_none"] = _either("assignee")
-CONDITIONS["group_in_or_none"] = _either("group")
+# Conditions that may name few tickets, and how SQLite then finds these.
+ROWS_THEMSELVES = "NOT INDEXED"  # by their ids
+RARE: dict[tuple[str, ...], str] = {
+    ("own",): "INDEXED BY ix_ticket_requester_id_id",
+    ("organization",): "INDEXED BY ix_ticket_requester_id_id",
+    ("requester",): "INDEXED BY ix_ticket_requester_id_id",
+    ("held",): ROWS_THEMSELVES,
+    ("q",): ROWS_THEMSELVES,
+    ("q_notes",): ROWS_THEMSELVES,
+    ("tag",): ROWS_THEMSELVES,
+    ("assignee",): "INDEXED BY ix_ticket_assignee_id_id",
+    ("assignee_none",): "INDEXED BY ix_ticket_assignee_id_id",
+    ("group",): "INDEXED BY ix_ticket_group_id_id",
+    ("group_none",): "INDEXED BY ix_ticket_group_id_id",
+    ("category",): "INDEXED BY ix_ticket_category_id_id",
+    ("status",): "INDEXED BY ix_ticket_status_id",
+    ("created_after", "created_before"): "INDEXED BY ix_ticket_created_at_id",
+    ("due_after", "due_before"): "INDEXED BY ix_ticket_due_at_id",
+}
+# Found by gathering ids; with very many of them each ticket is looked at.
+GATHERED = ("q", "q_notes", "tag")
+# The active tickets have indexes of their own, in the order of the queue, that begin with these.
+ACTIVE_INDEXES = {
+    "assignee": "INDEXED BY ix_ticket_active_assignee",
+    "assignee_none": "INDEXED BY ix_ticket_active_assignee",
+    "group": "INDEXED BY ix_ticket_active_group",
+    "group_none": "INDEXED BY ix_ticket_active_group",
+    "status": "INDEXED BY ix_ticket_active_status",
+}
 
 
 @dataclass(slots=True)
 class Selection:
-    """Filters for one viewer: names in `CONDITIONS`, and the values of their parameters.
+    """Filters for one viewer.
 
     Attributes:
-        names: conditions that may use an index.
-        others: conditions that may not.
+        names: of conditions in `CONDITIONS`.
+        values: of their parameters.
+        hint: which index SQLite reads.
         is_sorted: few tickets are found and then sorted; no index is walked in the list's order.
     """
 
     names: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
+    hint: str = ""
     is_sorted: bool = False
 
     @property
     def shape(self) -> Shape:
-        """What a statement is built from; hashable."""
-        return tuple(self.names), tuple(self.others)
+        """What a statement is built from."""
+        return tuple(self.names)
 
-    def put_last(self, *kept: str) -> None:
-        """Only the *kept* conditions may use an index."""
-        self.others += [name for name in self.names if name not in kept]
-        self.names = [name for name in self.names if name in kept]
+    @property
+    def counted_shape(self) -> Shape:
+        """The same for a count: of what very many tickets have, only the newest are looked at."""
+        return tuple(name.replace("_each", "_newest") for name in self.names)
+
+    @property
+    def count_hint(self) -> str:
+        """The index for a count: one that walks all tickets in some order helps it nothing."""
+        return self.hint if self.is_sorted or "active" in self.names else ""
 
 
 def select_for(filters: TicketFilters, *, viewer: Person, now: datetime) -> Selection:
@@ -209,11 +247,8 @@ def select_for(filters: TicketFilters, *, viewer: Person, now: datetime) -> Sele
         found.values["tag"] = list(filters.tag)
     if filters.q:
         _add_words(found, filters.q, viewer)
-    rare = _rarest(found) if db.engine.dialect.name == "sqlite" else ()
-    if filters.is_active_only:
-        _walk_active(found, filters, rare)
-    else:
-        _walk_all(found, filters, rare)
+    if db.engine.dialect.name == "sqlite":
+        _choose_index(found, filters)
     return found
 
 
@@ -221,7 +256,7 @@ def _add_scope(found: Selection, viewer: Person) -> None:
     """Customers: their own tickets, or their organization's; agents: no foreign private group's."""
     if viewer.is_agent:
         if hidden := hidden_group_ids(viewer):
-            found.others.append("visible")
+            found.names.append("visible")
             found.values["hidden"] = sorted(hidden)
     elif viewer.organization and viewer.organization.access is OrganizationAccess.ALL:
         found.names.append("organization")
@@ -246,7 +281,7 @@ def _add_columns(found: Selection, filters: TicketFilters, people: dict[str, int
     if filters.is_active_only:
         found.names.append("active")
     else:
-        found.others.append("kept")
+        found.names.append("kept")
     if set(filters.status) != set(ACTIVE_STATUSES):
         _add(found, "status", filters.status)
     _add(found, "priority", filters.priority)
@@ -276,13 +311,13 @@ def _add(
     if none and not values:
         found.names.append(f"{name}_none")
     elif none:
-        found.others.append(f"{name}_in_or_none")
+        found.names.append(f"{name}_in_or_none")
         found.values[f"{name}_in"] = list(values)
     elif len(values) == 1:
         found.names.append(name)
         found.values[name] = values[0]
     elif values or is_set:  # no value left of those asked for: nothing fits
-        found.others.append(f"{name}_in")
+        found.names.append(f"{name}_in")
         found.values[f"{name}_in"] = list(values)
 
 
@@ -292,104 +327,78 @@ def _add_words(found: Selection, text: str, viewer: Person) -> None:
         found.names.append("q_notes" if viewer.is_agent else "q")
         found.values["q"] = words
     else:
-        found.others.append("nothing")
+        found.names.append("nothing")
 
 
-def _walk_active(found: Selection, filters: TicketFilters, rare: tuple[str, ...]) -> None:
-    """Partial indexes hold what is active, by priority (of an assignee, group, status) or due."""
-    if rare:
-        found.put_last("active", *rare)
-        found.is_sorted = True
-    elif filters.sort == "next_due_at":
-        found.put_last("active", "overdue")
+def _choose_index(found: Selection, filters: TicketFilters) -> None:
+    head = ""
+    if filters.is_active_only:
+        head = next((name for name in ACTIVE_INDEXES if name in found.names), "")
+    if rare := _rarest(found):
+        found.hint, found.is_sorted = RARE[rare], True
+    elif not filters.is_active_only:
+        found.hint = f"INDEXED BY ix_ticket_{sort_of(filters)}_id"
+    elif filters.sort == "next_due_at" or (filters.overdue and not head):
+        found.hint = "INDEXED BY ix_ticket_active_next_due"
+        found.is_sorted = filters.sort != "next_due_at"
     else:
-        heads = ("assignee", "assignee_none", "group", "group_none", "status")
-        head = next((name for name in heads if name in found.names), "")
-        found.put_last("active", head)
+        found.hint = ACTIVE_INDEXES.get(head, "INDEXED BY ix_ticket_active")
         found.is_sorted = filters.sort != "priority"
-
-
-def _walk_all(found: Selection, filters: TicketFilters, rare: tuple[str, ...]) -> None:
-    if rare:
-        found.put_last(*rare)
-        found.is_sorted = True
-    elif filters.sort in ("created_at", "due_at"):
-        kind = filters.sort.removesuffix("_at")
-        found.put_last(f"{kind}_after", f"{kind}_before")
-    else:
-        found.put_last()
-
-
-# Conditions of which one may name few tickets, and the source that counts them by its index.
-RARE: tuple[tuple[str, ...], ...] = (
-    ("own",),
-    ("organization",),
-    ("requester",),
-    ("held",),
-    ("q",),
-    ("q_notes",),
-    ("tag",),
-    ("assignee",),
-    ("assignee_none",),
-    ("group",),
-    ("group_none",),
-    ("category",),
-    ("status",),
-    ("created_after", "created_before"),
-    ("due_after", "due_before"),
-)
-# What an index of the active tickets begins with is quick there without a count.
-LED_BY = {"assignee", "assignee_none", "group", "group_none", "status", "category"}
 
 
 def _rarest(found: Selection) -> tuple[str, ...]:
     """The conditions that name fewest tickets, where these are `FEW`; one statement or none."""
-    is_active = "active" in found.names
-    candidates = tuple(
-        present
+    # The active tickets have indexes for most of these: no need to count.
+    candidates = {
+        present: names
         for names in RARE
         if (present := tuple(name for name in names if name in found.names))
-        and not (is_active and LED_BY & set(present))
-    )
+        and not ("active" in found.names and present[0] in (*ACTIVE_INDEXES, "category"))
+    }
     if not candidates:
         return ()
-    rows = db.session.execute(count_few(candidates), found.values)
-    counts = {candidates[place]: count for place, count in rows}
-    for name in ("tag", "q", "q_notes"):
-        if counts.get((name,), 0) > FEW:
+    order = tuple(candidates)
+    rows = db.session.execute(count_few(order), found.values | {"few": FEW + 1, "many": MANY + 1})
+    counts = {order[place]: count for place, count in rows}
+    for name in GATHERED:
+        if counts.get((name,), 0) > MANY:
             found.names[found.names.index(name)] = f"{name}_each"
     rarest = min(counts, key=counts.__getitem__)
-    return rarest if counts[rarest] <= FEW else ()
+    return candidates[rarest] if counts[rarest] <= FEW else ()
 
 
 @lru_cache(maxsize=256)
-def count_few(candidates: tuple[tuple[str, ...], ...]) -> sa.CompoundSelect[Any]:
+def count_few(candidates: tuple[Shape, ...]) -> sa.CompoundSelect[Any]:
+    """Counts, by place, of the tickets that conditions name; capped."""
     parts = []
     for place, names in enumerate(candidates):
+        cap = sa.bindparam("many" if names[0] in GATHERED else "few", type_=sa.Integer)
         if names == ("tag",):
             rows = sa.select(ticket_tag.c.ticket_id).where(ticket_tag.c.tag_id.in_(_tag_ids("")))
-        elif names[0].startswith("q"):
+        elif names[0] in GATHERED:
             rows = query.rows_of(notes=names == ("q_notes",))
         else:
-            rows = sa.select(Ticket.id).where(*(CONDITIONS[name](_as_is, "") for name in names))
-        few = rows.limit(FEW + 1).subquery()
-        parts.append(sa.select(sa.literal(place), sa.func.count()).select_from(few))
+            rows = sa.select(Ticket.id).where(*where(names))
+        counted = rows.limit(cap).subquery()
+        parts.append(sa.select(sa.literal(place), sa.func.count()).select_from(counted))
     return sa.union_all(*parts)
 
 
 def where(shape: Shape, suffix: str = "") -> list[sa.ColumnElement[bool]]:
     """The where clauses of a shape; *suffix* tells the parameters of several apart."""
-    names, others = shape
-    indexed = [CONDITIONS[name](_as_is, suffix) for name in names]
-    return indexed + [CONDITIONS[name](unindexed, suffix) for name in others]
+    return [CONDITIONS[name](suffix) for name in shape]
+
+
+def sort_of(filters: TicketFilters) -> str:
+    """The sort key that is used: only what is active has a clock that runs."""
+    if filters.sort == "next_due_at" and not filters.is_active_only:
+        return "due_at"
+    return filters.sort
 
 
 def order_of(filters: TicketFilters) -> Order:
     """The sort order: priority from critical, then oldest first; times with the id behind them."""
-    sort = filters.sort
-    if sort == "next_due_at" and not filters.is_active_only:
-        sort = "due_at"  # only what is active has a clock that runs
-    return _order(sort, filters.order == "desc")
+    return _order(sort_of(filters), filters.order == "desc")
 
 
 @lru_cache

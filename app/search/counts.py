@@ -135,7 +135,9 @@ def _prepare(viewer: Person) -> _Rail:
         found = conditions.select_for(view.filters, viewer=viewer, now=utcnow())
         suffix = f"_{place}"
         rows = sa.select(sa.literal(1)).select_from(Ticket)
-        rows = rows.where(*conditions.where(found.shape, suffix)).limit(CAP + 1)
+        rows = rows.where(*conditions.where(found.counted_shape, suffix)).limit(CAP + 1)
+        if found.count_hint:
+            rows = rows.with_hint(Ticket, found.count_hint, "sqlite")
         counted = sa.func.count().label("found")
         parts.append(
             sa.select(sa.literal(view.key).label("key"), counted).select_from(rows.subquery())

@@ -321,7 +321,9 @@ def fetch(
         position = cursor.position
     else:
         position = values["offset"] = (filters.page - 1) * filters.limit
-    statement = _statement(columns, selection.shape, selection.is_sorted, order, kind)
+    statement = _statement(
+        columns, selection.shape, selection.hint, selection.is_sorted, order, kind
+    )
     rows = db.session.execute(statement, values).all()
     has_more = len(rows) > filters.limit
     rows = rows[: filters.limit]
@@ -349,27 +351,32 @@ def fetch(
 
 @lru_cache(maxsize=512)
 def _statement(
-    columns: Columns, shape: Shape, is_sorted: bool, order: paging.Order, kind: str
+    columns: Columns, shape: Shape, hint: str, is_sorted: bool, order: paging.Order, kind: str
 ) -> sa.Select[Any]:
     backwards = kind.startswith("before")
     keys = [column.label(f"key{n}") for n, column in enumerate(order.columns)]
-    statement = sa.select(*columns.columns, *keys).select_from(columns.source)
-    statement = statement.where(*conditions.where(shape))
+    rows = sa.select(*columns.columns, *keys).select_from(columns.source)
+    # What is sorted is sorted without the columns that are shown: most of it is never shown.
+    found = sa.select(Ticket.id) if is_sorted else rows
+    found = found.where(*conditions.where(shape))
+    if hint:
+        found = found.with_hint(Ticket, hint, "sqlite")
     if kind != "page":
         marks = [
             sa.bindparam(f"mark{n}", type_=column.type) for n, column in enumerate(order.columns)
         ]
         at_null = kind.endswith("_null")
-        statement = statement.where(order.beyond(marks, backwards=backwards, at_null=at_null))
+        found = found.where(order.beyond(marks, backwards=backwards, at_null=at_null))
     else:
-        statement = statement.offset(sa.bindparam("offset", type_=sa.Integer))
-    if is_sorted:
-        order = paging.Order(
-            (unindexed(order.columns[0]), *order.columns[1:]), order.descending, order.has_nulls
-        )
-    return statement.order_by(*order.by(backwards=backwards)).limit(
-        sa.bindparam("limit", type_=sa.Integer)
+        found = found.offset(sa.bindparam("offset", type_=sa.Integer))
+    limit = sa.bindparam("limit", type_=sa.Integer)
+    if not is_sorted:
+        return found.order_by(*order.by(backwards=backwards)).limit(limit)
+    apart = paging.Order(
+        (unindexed(order.columns[0]), *order.columns[1:]), order.descending, order.has_nulls
     )
+    ids = found.order_by(*apart.by(backwards=backwards)).limit(limit)
+    return rows.where(Ticket.id.in_(ids)).order_by(*apart.by(backwards=backwards))
 
 
 def count_capped(filters: TicketFilters, *, viewer: Person, now: datetime, cap: int = CAP) -> int:
@@ -379,12 +386,15 @@ def count_capped(filters: TicketFilters, *, viewer: Person, now: datetime, cap: 
 
 def _count(selection: Selection, cap: int) -> int:
     values = dict(selection.values, cap=cap + 1)
-    return db.session.scalar(_counting(selection.shape), values) or 0
+    statement = _counting(selection.counted_shape, selection.count_hint)
+    return db.session.scalar(statement, values) or 0
 
 
 @lru_cache(maxsize=512)
-def _counting(shape: Shape) -> sa.Select[int]:
+def _counting(shape: Shape, hint: str) -> sa.Select[int]:
     found = sa.select(sa.literal(1)).select_from(Ticket).where(*conditions.where(shape))
+    if hint:
+        found = found.with_hint(Ticket, hint, "sqlite")
     capped = found.limit(sa.bindparam("cap", type_=sa.Integer)).subquery()
     return sa.select(sa.func.count()).select_from(capped)
 

@@ -26,6 +26,7 @@ from app.tickets.filters import clean
 MOST_WORDS = 16
 MANY = 1_000
 INDEXED_PREFIX = 4  # letters: prefixes up to here are one look-up (the migration's prefix='2 3 4')
+NEWEST = 5_000  # where very many tickets match, a count looks at so many
 RANKED = 2_000  # best first looks at so many of the newest: the cost must not grow with the desk
 
 PARTS = re.compile(r'"([^"]*)"?|([^\s"]+)')
@@ -41,17 +42,20 @@ class Term:
     text: str
     goes_on: bool
 
+    @property
+    def last(self) -> str:
+        """The word that goes on: "example" of an address in example.example."""
+        return SIGNS.sub(" ", self.text).split()[-1]
+
 
 def parse(text: str) -> tuple[Term, ...]:
     """The terms of any input; () where no letter or digit is in it."""
     terms = []
     for phrase, word in PARTS.findall(clean(text).translate(QUOTES)):
-        found = phrase or word
-        if not any(c.isalnum() for c in found):
-            continue
-        last = SIGNS.sub(" ", found).split()[-1]
-        goes_on = not phrase and (len(last) > 2 or found.endswith("*"))
-        terms.append(Term(found, goes_on))
+        if any(c.isalnum() for c in phrase or word):
+            exact = Term(phrase or word, goes_on=False)
+            goes_on = bool(word) and (len(exact.last) > 2 or word.endswith("*"))
+            terms.append(Term(exact.text, goes_on))
     return tuple(dict.fromkeys(terms[:MOST_WORDS]))
 
 
@@ -81,12 +85,12 @@ def _tsquery(term: Term) -> str:
 
 
 def _common(terms: Iterable[Term]) -> set[Term]:
-    """Words that so many tickets have just as typed that longer ones need not be looked for.
+    """Terms whose end so many tickets have just as typed that longer ones can be left out.
 
     SQLite gathers all tickets of all words that begin with a prefix before it answers, unless the
     prefix is short and indexed itself: milliseconds for a word that is nearly everywhere.
     """
-    doubtful = [term for term in terms if term.goes_on and len(term.text) > INDEXED_PREFIX]
+    doubtful = [term for term in terms if term.goes_on and len(term.last) > INDEXED_PREFIX]
     if not doubtful:
         return set()
     counts = []
@@ -94,7 +98,7 @@ def _common(terms: Iterable[Term]) -> set[Term]:
         rows = sa.select(_public.c.rowid).where(sa.text(f"search_ticket match :q{place}"))
         few = rows.limit(MANY + 1).subquery()
         counts.append(sa.select(sa.literal(place), sa.func.count()).select_from(few))
-    values = {f"q{place}": _fts5(term, False) for place, term in enumerate(doubtful)}
+    values = {f"q{place}": f'"{term.last}"' for place, term in enumerate(doubtful)}
     found = db.session.execute(sa.union_all(*counts), values)
     return {doubtful[place] for place, count in found if count > MANY}
 
@@ -111,66 +115,49 @@ def rows_of(*, notes: bool) -> Any:
     return sa.union_all(public, sa.select(_notes.c.rowid).where(sa.text("search_note match :q")))
 
 
-class FoundBy(FunctionElement[bool]):
-    """Condition on (ticket id, ``q``): public words match. Finds all tickets first."""
+class found(FunctionElement[Any]):  # noqa: N801  (reads as a function in statements)
+    """Condition on (ticket id, ``q``): its words match.
 
-    inherit_cache = True
-    type = sa.Boolean()
-    notes = False
+    Args:
+        how: "all" gathers every ticket that matches, "newest" only so many of the newest, "each"
+            looks at one ticket after the other, for words that very many have.
+        notes: look in the notes too.
+    """
 
-
-class FoundByNotesToo(FoundBy):
-    """The same, in public words or in notes."""
-
-    inherit_cache = True
-    notes = True
-
-
-class EachFoundBy(FoundBy):
-    """The same as `FoundBy`, looking at each ticket: for words that most tickets have."""
-
+    # No boolean type, or SQLAlchemy writes "... = 1", which no index serves.
     inherit_cache = True
 
-
-class EachFoundByNotesToo(FoundBy):
-    """The same as `FoundByNotesToo`, looking at each ticket."""
-
-    inherit_cache = True
-    notes = True
+    def __init__(self, ticket: Any, words: Any, how: str, *, notes: bool) -> None:
+        # As a clause, it tells statements apart in SQLAlchemy's cache.
+        super().__init__(ticket, words, sa.literal_column(f"{how}{'+notes' if notes else ''}"))
 
 
-@compiles(FoundBy)
-@compiles(EachFoundBy)
-@compiles(FoundByNotesToo)
-@compiles(EachFoundByNotesToo)
-def _in_tsvectors(element: FoundBy, compiler: SQLCompiler, **kw: Any) -> str:
-    ticket, words = (compiler.process(clause, **kw) for clause in element.clauses)
+def _parts(element: found, compiler: SQLCompiler, kw: dict[str, Any]) -> tuple[str, str, str, bool]:
+    ticket, words, style = element.clauses
+    how, _, notes = style.name.partition("+")
+    return compiler.process(ticket, **kw), compiler.process(words, **kw), how, bool(notes)
+
+
+@compiles(found)
+def _in_tsvectors(element: found, compiler: SQLCompiler, **kw: Any) -> str:
+    ticket, words, _, notes = _parts(element, compiler, kw)
     matches = f"document @@ to_tsquery('simple', {words})"
-    if element.notes:
+    if notes:
         matches += f" OR notes @@ to_tsquery('simple', {words})"
     return f"{ticket} IN (SELECT ticket_id FROM search_ticket WHERE {matches})"
 
 
-@compiles(FoundBy, "sqlite")
-@compiles(FoundByNotesToo, "sqlite")
-def _in_fts5(element: FoundBy, compiler: SQLCompiler, **kw: Any) -> str:
-    ticket, words = (compiler.process(clause, **kw) for clause in element.clauses)
-    ids = f"SELECT rowid FROM search_ticket WHERE search_ticket MATCH {words}"
-    if element.notes:
-        ids += f" UNION ALL SELECT rowid FROM search_note WHERE search_note MATCH {words}"
-    return f"{ticket} IN ({ids})"
-
-
-@compiles(EachFoundBy, "sqlite")
-@compiles(EachFoundByNotesToo, "sqlite")
-def _each_in_fts5(element: FoundBy, compiler: SQLCompiler, **kw: Any) -> str:
-    ticket, words = (compiler.process(clause, **kw) for clause in element.clauses)
-    tables = ("search_ticket", "search_note") if element.notes else ("search_ticket",)
-    probes = (
-        f"EXISTS (SELECT 1 FROM {table} WHERE rowid = {ticket} AND {table} MATCH {words})"
-        for table in tables
-    )
-    return f"({' OR '.join(probes)})"
+@compiles(found, "sqlite")
+def _in_fts5(element: found, compiler: SQLCompiler, **kw: Any) -> str:
+    ticket, words, how, notes = _parts(element, compiler, kw)
+    tables = ("search_ticket", "search_note") if notes else ("search_ticket",)
+    if how == "each":
+        probe = "EXISTS (SELECT 1 FROM {0} WHERE rowid = {1} AND {0} MATCH {2})"
+        return f"({' OR '.join(probe.format(table, ticket, words) for table in tables)})"
+    end = f"ORDER BY rowid DESC LIMIT {NEWEST}" if how == "newest" else ""
+    ids = "SELECT * FROM (SELECT rowid FROM {0} WHERE {0} MATCH {1} {2})"
+    gathered = " UNION ALL ".join(ids.format(table, words, end) for table in tables)
+    return f"{ticket} IN ({gathered})"
 
 
 @dataclass(frozen=True, slots=True)
