@@ -180,7 +180,7 @@ class TicketPage:
         folded, aside = "", WAYS.get(row.source, "")
         if row.is_automatic:
             by_us = row.author_kind is AuthorKind.SYSTEM
-            folded = "Automatic answer: we have your ticket" if by_us else "Automatic reply"
+            folded = "We have your ticket" if by_us else "Automatic reply"
         if row.author_kind is AuthorKind.AGENT:
             aside = self.group
         elif row.author_kind is AuthorKind.SYSTEM:

@@ -363,11 +363,11 @@ def test_custom_fields_of_the_category_are_asked(guest: Visitor) -> None:
 def test_htmx_gets_what_hangs_on_the_category(app: Flask, htmx: Any) -> None:
     part = htmx.get("/tickets/new?category=technical").text
     assert part.lstrip().startswith('<div class="stack" id="category-fields"')
-    assert '<div id="subcategory" hx-swap-oob="true">' in part
+    assert '<div id="subcategory-field" hx-swap-oob="true">' in part
     assert "Ovens" in part
     assert "<html" not in part
     whole = app.test_client().get("/tickets/new?category=technical").text
-    assert re.sub(r"\s+", "", part.split('<div id="subcategory"')[0]) in re.sub(r"\s+", "", whole)
+    assert re.sub(r"\s+", "", part.split('<div id="subcategory-field"')[0]) in re.sub(r"\s+", "", whole)
     other = htmx.get("/tickets/new?category=billing").text
     assert "Ovens" not in other
     assert 'hx-swap-oob="true" hidden' in other
