@@ -10,6 +10,8 @@ from app.core.jobs import Job, bells
 from app.mail import delivery
 from app.routing import waiting
 
+ROUND_SECONDS = 20.0  # of mail at a time, so that a flood of it keeps no SLA clock waiting
+
 
 def sweep_sla() -> None:
     """Tell the SLA warnings and breaches that are due."""
@@ -26,13 +28,13 @@ def housekeeping() -> None:
 def process_mail() -> None:
     """Turn stored mails into tickets and comments."""
     bells().answered(Job.PROCESS_MAIL)
-    inbound_email.process_due()
+    inbound_email.process_due(seconds=ROUND_SECONDS)
 
 
 def send_outbox() -> None:
     """Send the mails that are due."""
     bells().answered(Job.SEND_OUTBOX)
-    delivery.send_due()
+    delivery.send_due(seconds=ROUND_SECONDS)
 
 
 def hand_out() -> None:

@@ -9,7 +9,7 @@ from rq.executions import Execution
 from rq.job import Job
 
 from app import create_app
-from app.core.jobs import QUEUE
+from app.core.jobs import QUEUE, stop_soon
 from app.process.migrations import wait_for_migrations
 from app.settings import Settings
 
@@ -21,6 +21,11 @@ class Worker(SimpleWorker):
     """
 
     app: Flask
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Let the job in work end at its next row."""
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
+        stop_soon()
 
     def perform_job(self, job: Job, queue: Queue, execution: Execution) -> bool:
         """Run one job; what its session held is given back afterwards, whatever happened."""

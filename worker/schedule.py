@@ -11,7 +11,9 @@ from collections.abc import Callable
 from redis import Redis
 from rq.cron import CronScheduler
 
-QUEUE = "deskhand"  # as app.core.jobs.QUEUE, which would load the whole application
+# As in app.core.jobs, which would load the whole application.
+QUEUE = "deskhand"
+JOB_SECONDS = 600
 
 # Name of the function in worker.jobs: seconds between two rounds.
 SECONDS_BETWEEN = {
@@ -31,7 +33,14 @@ def run(redis_url: str) -> None:
     """
     cron = CronScheduler(Redis.from_url(redis_url), logging_level="WARNING")
     for name, seconds in SECONDS_BETWEEN.items():
-        cron.register(_stand_in(name), QUEUE, interval=seconds, ttl=seconds, result_ttl=0)
+        cron.register(
+            _stand_in(name),
+            QUEUE,
+            interval=seconds,
+            ttl=seconds,
+            job_timeout=JOB_SECONDS,
+            result_ttl=0,
+        )
     cron.start()
 
 

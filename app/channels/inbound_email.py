@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, db, is_busy
 from app.core.errors import DomainError
+from app.core.jobs import Job, bells, is_stopping
 from app.core.settings_store import setting
 from app.mail import automatic, mailboxes, parsing, receiving
 from app.mail.automatic import MailKind, Verdict
@@ -76,14 +78,16 @@ class Mail:
         return [self.parsed.message_id] if self.parsed.message_id else []
 
 
-def process_due(clock: Callable[[], datetime] = utcnow) -> int:
+def process_due(clock: Callable[[], datetime] = utcnow, *, seconds: float = math.inf) -> int:
     """Read every stored mail that is due, oldest first. Returns how many.
 
     A mail that fails is tried again after 1, 2, 4... minutes; after five tries it rests in
-    quarantine with its error. None holds up the rest.
+    quarantine with its error. None holds up the rest. When the *seconds* are over, other jobs
+    have their turn before the rest is read.
     """
     count = 0
-    while (claimed := _claim(clock())) is not None:
+    until = time.monotonic() + seconds
+    while not is_stopping() and (claimed := _claim(clock())) is not None:
         count += 1
         email_id, attempts = claimed
         try:
@@ -102,6 +106,9 @@ def process_due(clock: Callable[[], datetime] = utcnow) -> int:
                 _settle(email_id, InboundState.QUARANTINED, told, now=clock())
             else:
                 _put_off(email_id, attempts, told, now=clock())
+        if time.monotonic() > until:
+            bells().ring(Job.PROCESS_MAIL)
+            break
     return count
 
 

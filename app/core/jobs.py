@@ -6,6 +6,7 @@ nothing but time: the minute schedule rings them all.
 
 from __future__ import annotations
 
+import threading
 import time
 from enum import StrEnum
 from typing import Any
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 QUEUE = "deskhand"
 BELL_SECONDS = 30  # a bell that nobody answers by then may be rung again
+JOB_SECONDS = 600  # then a job is broken off; the next bell goes on with the rest
 DOWN_SECONDS = 5.0  # how long a dead Redis is left alone, so that no request waits for it
 
 
@@ -51,7 +53,12 @@ class Bells:
             return
         try:
             if self.redis.set(f"bell:{job.value}", 1, nx=True, ex=BELL_SECONDS):
-                self.queue.enqueue(f"worker.jobs.{job.value}", result_ttl=0, failure_ttl=86_400)
+                self.queue.enqueue(
+                    f"worker.jobs.{job.value}",
+                    job_timeout=JOB_SECONDS,
+                    result_ttl=0,
+                    failure_ttl=86_400,
+                )
         except RedisError as error:
             self._down_until = time.monotonic() + DOWN_SECONDS
             log.warning("queue unreachable", job=job.value, error=str(error))
@@ -65,6 +72,19 @@ def bells() -> Bells:
     """The bells of this application."""
     found: Bells = current_app.extensions["bells"]
     return found
+
+
+_stopping = threading.Event()
+
+
+def stop_soon() -> None:
+    """The process is to end: a job finishes the row it is at and leaves the rest to the next."""
+    _stopping.set()
+
+
+def is_stopping() -> bool:
+    """True where a job should start no further row."""
+    return _stopping.is_set()
 
 
 def ring(job: Job) -> None:

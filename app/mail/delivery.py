@@ -7,6 +7,7 @@ duplicate is possible where the death fell between the server's 250 and our comm
 
 from __future__ import annotations
 
+import math
 import smtplib
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from flask import current_app
 from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, db, is_busy
+from app.core.jobs import Job, bells, is_stopping
 from app.mail import composing
 from app.mail.models import Mailbox, OutboundEmail, OutboundState
 from app.settings import Settings
@@ -56,19 +58,24 @@ class PutOff(Exception):
     """The server says that this mail may be tried again."""
 
 
-def send_due(clock: Callable[[], datetime] = utcnow) -> Round:
+def send_due(clock: Callable[[], datetime] = utcnow, *, seconds: float = math.inf) -> Round:
     """Send every mail that is due, in order. Nothing where no server is set.
 
-    A mail that cannot be sent now is tried again after 1, 2, 4... minutes, for two days.
+    A mail that cannot be sent now is tried again after 1, 2, 4... minutes, for two days. When
+    the *seconds* are over, other jobs have their turn before the rest is sent.
     """
     settings: Settings = current_app.extensions["settings"]
     done = Round()
     if settings.smtp_url is None:
         return done
     server = Server(settings.smtp_url, urlsplit(settings.base_url).hostname or "localhost")
+    until = time.monotonic() + seconds
     try:
-        while (row := _claim(clock())) is not None:
+        while not is_stopping() and (row := _claim(clock())) is not None:
             if not _send(row, server, done, clock):
+                break
+            if time.monotonic() > until:
+                bells().ring(Job.SEND_OUTBOX)
                 break
     finally:
         server.close()

@@ -10,14 +10,22 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import flask_migrate
 import pytest
 from redis import Redis
 from rq import Queue, Worker
 
+from app import create_app
+from app.core.clock import utcnow
+from app.core.db import begin_write, db
+from app.core.jobs import Job
+from app.mail import outbox
+from app.settings import load
 from tests import servers
+from tests.mail.smtp import smtp_server
 from tests.process.test_supervisor import ROOT, lives, wait_until
 
 DESKHAND = [sys.executable, "-m", "app"]
@@ -292,4 +300,45 @@ def test_the_schedule_names_jobs_of_the_queue() -> None:
     from worker import schedule
 
     assert set(schedule.SECONDS_BETWEEN) == {job.value for job in jobs.Job}
-    assert schedule.QUEUE == jobs.QUEUE
+    assert (schedule.QUEUE, schedule.JOB_SECONDS) == (jobs.QUEUE, jobs.JOB_SECONDS)
+
+
+def test_stopping_in_the_middle_of_the_outbox_sends_nothing_twice(tmp_path: Path) -> None:
+    mails = 20
+    with smtp_server() as inbox:
+        inbox.after_data = lambda envelope: time.sleep(0.2) or "250 OK"
+        environ = environment(
+            tmp_path, DESKHAND_REDIS_URL=servers.redis_url(), DESKHAND_SMTP_URL=inbox.url
+        )
+        app = create_app(load(environ))
+        with app.app_context():
+            begin_write()
+            flask_migrate.upgrade()
+            begin_write()
+            context = {"number": "TKT-7K2M9QXA", "subject": "x", "priority": "High"}
+            outbox.queue(
+                [
+                    outbox.row("assigned", f"p{n}@x.example", context=context, now=utcnow())
+                    for n in range(mails)
+                ]
+            )
+            db.session.commit()  # rings
+            db.engine.dispose()
+        work_until(environ, lambda: len(inbox.envelopes) >= 3)
+        assert len(inbox.envelopes) < mails
+        with app.app_context():
+            app.extensions["bells"].answered(Job.SEND_OUTBOX)
+            app.extensions["bells"].ring(Job.SEND_OUTBOX)
+        work_until(environ, lambda: len(inbox.envelopes) >= mails)
+        assert len({mail.message_id for mail in inbox.mails}) == len(inbox.mails) == mails
+
+
+def work_until(environ: dict[str, str], enough: Callable[[], bool]) -> None:
+    """Run a worker until *enough*, then stop it; it may not take long for that."""
+    process = subprocess.Popen([*DESKHAND, "worker"], env=environ, cwd=ROOT)
+    try:
+        wait_until(enough)
+        process.terminate()
+        assert process.wait(timeout=5) == 0
+    finally:
+        process.kill()
