@@ -361,7 +361,7 @@ def _rarest(found: Selection) -> tuple[str, ...]:
     rows = db.session.execute(count_few(order), found.values | {"few": FEW + 1, "many": MANY + 1})
     counts = {order[place]: count for place, count in rows}
     for name in GATHERED:
-        if counts.get((name,), 0) > MANY:
+        if (name,) in counts and counts[(name,)] > MANY:
             found.names[found.names.index(name)] = f"{name}_each"
     rarest = min(counts, key=counts.__getitem__)
     return candidates[rarest] if counts[rarest] <= FEW else ()
