@@ -20,7 +20,6 @@ from app.settings import DEFAULT_BASE_URL, Settings, load
 
 DESKHAND = (sys.executable, "-m", "app")
 READY_SECONDS = 60.0
-DEMO_TICKETS = "2000"
 
 HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 PORT = click.option(
@@ -101,7 +100,7 @@ def prepare(demo: bool) -> None:
         flask_migrate.upgrade()
         if demo and not db.session.scalar(sa.select(sa.exists(sa.select(Ticket.id)))):
             db.session.remove()
-            subprocess.run([*DESKHAND, "demo", "--tickets", DEMO_TICKETS], check=True)
+            subprocess.run([*DESKHAND, "demo"], check=True)
         begin_write()
         if link := first_admin_link():
             say(f"open this link once to make the first admin: {link}")
