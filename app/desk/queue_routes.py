@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from flask import redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -18,7 +20,7 @@ from app.desk.menus import Choice
 from app.desk.ticket_routes import bp
 from app.search import counts, lists
 from app.tickets import catalog
-from app.tickets.filters import TicketFilters, from_query
+from app.tickets.filters import TicketFilters, clean, from_query
 from app.tickets.queries import NUMBER
 from app.tickets.words import Priority, Source, Status
 
@@ -56,6 +58,7 @@ SORTS = (
     ("Newest", "created_at", "desc"),
     ("Oldest", "created_at", "asc"),
 )
+ORDERS = {"newest": "Newest first", "best": "Best first"}
 EMPTY = {
     "mine": ("Nothing for you right now", "Tickets that are assigned to you will be here."),
     "unassigned": ("Everything has somebody", "Tickets that nobody holds will be here."),
@@ -87,7 +90,7 @@ def queue() -> ResponseReturnValue:
         filters,
         viewer=person,
         now=utcnow(),
-        path=f"{view.path}&" if "?" in view.path else view.path,
+        path=view.path,
         base=view.filters,
         total=total or None,
     )
@@ -96,7 +99,7 @@ def queue() -> ResponseReturnValue:
         title=view.label,
         total_text=page.total_text,
         rows=page.rows,
-        page=_in_view(page.page, view.key),
+        page=page.page,
         filters=_chips(filters, view.filters, person),
         sorts=_sorts(filters, view),
         view=view.key,
@@ -115,36 +118,31 @@ def search() -> ResponseReturnValue:
     text = request.args.get("q", "")
     if NUMBER.fullmatch(text.strip()):
         return redirect(f"/desk/tickets/{text.strip().upper()}", 302)
-    base = TicketFilters(limit=counts.ROWS)
-    try:
-        filters = from_query(request.args, base=base, limit=counts.ROWS)
-        problem = ""
-    except Invalid as error:
-        filters, problem = base, error.message
-    found = None
-    if filters.q:
-        found = lists.list_tickets(filters, viewer=person, now=utcnow(), path=SEARCH, base=base)
+    text = clean(text)
+    order = request.args.get("order", "newest")
+    order = order if order in ORDERS else "newest"
+    found, problem = None, ""
+    if text:
+        cursor = request.args.get("cursor", "")
+        try:
+            found = lists.search_tickets(
+                text, viewer=person, now=utcnow(), order=order, cursor=cursor, path=SEARCH
+            )
+        except Invalid as error:
+            problem = error.message
     orders = [
-        SortLink("Newest first", f"{SEARCH}?{filters.to_query(base, sort='created_at')}", True)
+        SortLink(label, f"{SEARCH}?{urlencode({'q': text, 'order': key})}", key == order)
+        for key, label in ORDERS.items()
     ]
     return render_template(
         "desk/search.html",
-        q=filters.q,
+        q=text,
         rows=found.rows if found else [],
         page=found.page if found else None,
         total_text=f"{found.total_text} tickets" if found else "",
         orders=orders if found else [],
         problem=problem,
     ), (400 if problem else 200)
-
-
-def _in_view(page: Any, key: str) -> Any:
-    """Links to the neighbours, which name the view that they are pages of."""
-
-    def path(link: str | None) -> str | None:
-        return link and f"{QUEUE}?view={key}&{link.partition('?')[2].lstrip('&?')}"
-
-    return replace(page, previous=path(page.previous), next=path(page.next))
 
 
 def _sorts(filters: TicketFilters, view: counts.DeskView) -> list[SortLink]:
@@ -170,7 +168,7 @@ def _empty(view: counts.DeskView, is_view: bool) -> tuple[str, str]:
 
 def _chips(filters: TicketFilters, base: TicketFilters, person: Person) -> list[Filter]:
     """The toolbar's chips; no statement."""
-    hidden = hidden_group_ids(person)
+    hidden, zone = hidden_group_ids(person), viewer_zone(person)
     agents = [card for card in directory.agents().values() if card.is_active]
     groups = [card for card in directory.groups().values() if card.id not in hidden]
     categories = [card for card in catalog.categories().values() if card.is_active]
@@ -195,8 +193,8 @@ def _chips(filters: TicketFilters, base: TicketFilters, person: Person) -> list[
         _choices(
             "source", "Source", filters, base, [(s.value, s.value.capitalize()) for s in Source]
         ),
-        _dates("created", "Created", filters.created_after, filters.created_before),
-        _dates("due", "Due", filters.due_after, filters.due_before),
+        _dates("created", "Created", filters.created_after, filters.created_before, zone),
+        _dates("due", "Due", filters.due_after, filters.due_before, zone),
         _text("q", "Text", filters.q),
     ]
     return chips
@@ -221,7 +219,10 @@ def _text(name: str, label: str, value: str) -> Filter:
     return Filter(name, label, value or "any", bool(value), "text", value=value)
 
 
-def _dates(name: str, label: str, after: Any, before: Any) -> Filter:
-    first, last = (moment.date().isoformat() if moment else "" for moment in (after, before))
+def _dates(name: str, label: str, after: Any, before: Any, zone: ZoneInfo) -> Filter:
+    """Days in the viewer's zone, in which they come back."""
+    first, last = (
+        moment.astimezone(zone).date().isoformat() if moment else "" for moment in (after, before)
+    )
     text = " to ".join(part or "…" for part in (first, last)) if first or last else "any time"
     return Filter(name, label, text, bool(first or last), "dates", after=first, before=last)

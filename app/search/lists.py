@@ -147,7 +147,7 @@ def list_tickets(
     selection = conditions.select_for(filters, viewer=viewer, now=now)
     found = fetch(ROW, filters, selection)
     rows = ticket_rows(found.rows, zone=zone_of(viewer), now=now)
-    if total is None:
+    if total is None or not found.next:
         total = words.capped(_total(found, lambda: _count(selection, CAP)), CAP)
     page = Page(
         text=_page_text(found, total),
