@@ -11,7 +11,7 @@ from app.accounts import presence
 from app.accounts.models import LoginSession, OneTimeLink
 from app.core.db import begin_write, db
 from app.core.settings_store import setting
-from app.tickets import lifecycle
+from app.tickets import attachments, lifecycle
 from app.tickets.models import DecisionRecord, Ticket
 from app.tickets.timeline import System
 from app.tickets.words import Status
@@ -28,6 +28,7 @@ def tidy(now: datetime) -> None:
     db.session.commit()
     close_resolved(now)
     forget_old(now)
+    attachments.sweep(now=now)
 
 
 def close_resolved(now: datetime) -> int:

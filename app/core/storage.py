@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from tempfile import mkstemp
 from typing import IO
@@ -20,6 +22,7 @@ from flask import current_app
 from app.settings import Settings
 
 PIECE = 1 << 20  # bytes in memory at once
+BATCH = 500  # files that a sweep asks about at once
 
 _digest = re.compile(r"[0-9a-f]{64}")
 
@@ -77,23 +80,44 @@ class Storage:
             raise ValueError("not a SHA-256 in hex")
         return self.root / sha256[:2] / sha256[2:]
 
-    def sweep(self, is_used: Callable[[str], bool], *, before: datetime) -> int:
+    def sweep(self, used: Callable[[Sequence[str]], Collection[str]], *, before: datetime) -> int:
         """Delete files put before *before* (aware) that nobody uses. Returns how many.
 
         A file without a row stays from a form that was never sent again, or from a transaction
         that failed; a young one may belong to a transaction that is still running.
+
+        Args:
+            used: which of some digests are in use.
         """
+        last = before.timestamp()
+        old = (path for path in self.root.glob("*/*") if _put_at(path) < last)
         swept = 0
-        for path in self.root.glob("*/*"):
-            if path.stat().st_mtime >= before.timestamp():
-                continue
-            if path.parent.name != "unfinished" and is_used(path.parent.name + path.name):
-                continue
-            with self._alone():
-                if path.exists() and path.stat().st_mtime < before.timestamp():
-                    path.unlink()
-                    swept += 1
+        while batch := list(islice(old, BATCH)):
+            digests = {path.parent.name + path.name: path for path in batch}
+            in_use = used([name for name in digests if _digest.fullmatch(name)])
+            for name, path in digests.items():
+                if name not in in_use:
+                    swept += self._delete(path, before=last)
         return swept
+
+    def is_sweep_due(self, now: datetime, *, every: timedelta) -> bool:
+        """True for one process each time that *every* has passed since it last was."""
+        _make_folder(self.root)
+        mark = self.root / "swept"
+        with self._alone():
+            if mark.exists() and now.timestamp() - mark.stat().st_mtime < every.total_seconds():
+                return False
+            mark.touch()
+            os.utime(mark, (now.timestamp(), now.timestamp()))
+            return True
+
+    def _delete(self, path: Path, *, before: float) -> bool:
+        """Delete a file unless it was put again meanwhile."""
+        with self._alone():
+            if _put_at(path) >= before:
+                return False
+            path.unlink()
+            return True
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -136,6 +160,14 @@ def _has_size(path: Path, size: int) -> bool:
         return path.stat().st_size == size
     except FileNotFoundError:
         return False
+
+
+def _put_at(path: Path) -> float:
+    """When a file was last put; for one that has just gone: not yet."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _make_folder(folder: Path) -> None:

@@ -204,13 +204,16 @@ def find(ticket_id: int, attachment_id: int, *, with_internal: bool) -> Attachme
 
 
 def sweep(*, now: datetime) -> int:
-    """Delete stored files that got no row within two days. Returns how many."""
+    """Once a day, delete stored files that got no row within two days. Returns how many."""
+    store = storage()
+    if not store.is_sweep_due(now, every=timedelta(days=1)):
+        return 0
 
-    def is_used(sha256: str) -> bool:
-        used = sa.select(Attachment.id).where(Attachment.sha256 == sha256).limit(1)
-        return db.session.scalar(used) is not None
+    def used(digests: Sequence[str]) -> set[str]:
+        rows = sa.select(Attachment.sha256).where(Attachment.sha256.in_(digests))
+        return set(db.session.scalars(rows))
 
-    return storage().sweep(is_used, before=now - timedelta(days=DAYS_WITHOUT_ROW))
+    return store.sweep(used, before=now - timedelta(days=DAYS_WITHOUT_ROW))
 
 
 def clean_filename(text: str) -> str:

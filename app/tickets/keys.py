@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app
@@ -26,21 +27,29 @@ MAX_LENGTH = 200  # of a key; ours have about 50 characters
 LINK, COOKIE = "deskhand.ticket-link", "deskhand.ticket-cookie"
 
 
+def _upsert(dialect: Any) -> sa.Executable:
+    insert = dialect.insert(TicketAccess.__table__)
+    later = {"expires_at": insert.excluded.expires_at}
+    upsert = insert.on_conflict_do_update(index_elements=["ticket_id", "person_id"], set_=later)
+    found: sa.Executable = upsert.returning(TicketAccess.id)
+    return found
+
+
+UPSERT = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
+
+
 def access_rows(ticket_id: int, person_ids: Iterable[int], *, now: datetime) -> dict[int, int]:
-    """Let these people in by link for 90 days from *now*. Access ids by person; one statement."""
+    """Let these people in by link for 90 days from *now*. Access ids by person.
+
+    One statement for each: made once, since the new ticket's lock is held meanwhile.
+    """
+    connection = db.session.connection()
+    upsert = UPSERT[connection.dialect.name]
     row = {"ticket_id": ticket_id, "expires_at": now + LIFETIME, "created_at": now}
-    values = [{**row, "person_id": person_id} for person_id in dict.fromkeys(person_ids)]
-    if not values:
-        return {}
-    dialect = postgresql if db.engine.dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(TicketAccess).values(values)
-    upsert = insert.on_conflict_do_update(
-        index_elements=["ticket_id", "person_id"], set_={"expires_at": insert.excluded.expires_at}
-    )
-    rows = db.session.connection().execute(
-        upsert.returning(TicketAccess.person_id, TicketAccess.id)
-    )
-    return {row.person_id: row.id for row in rows}
+    return {
+        person_id: connection.execute(upsert, {**row, "person_id": person_id}).scalar_one()
+        for person_id in dict.fromkeys(person_ids)
+    }
 
 
 def link_key(access_id: int, *, now: datetime | None = None) -> str:

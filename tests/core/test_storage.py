@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 import tracemalloc
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -119,16 +120,35 @@ def test_sweep_takes_only_old_files_without_use(store: Storage) -> None:
         os.utime(path, (1, 1))
     asked: list[str] = []
 
-    def is_used(sha256: str) -> bool:
-        asked.append(sha256)
-        return sha256 == used
+    def in_use(digests: Sequence[str]) -> set[str]:
+        asked.extend(digests)
+        return {used}
 
-    assert store.sweep(is_used, before=datetime.now(UTC) - timedelta(hours=1)) == 2
+    assert store.sweep(in_use, before=datetime.now(UTC) - timedelta(hours=1)) == 2
     assert store.path(used).exists()
     assert store.path(young).exists()
     assert not store.path(unused).exists()
     assert not draft.exists()
     assert sorted(asked) == sorted([used, unused])
+
+
+def test_a_file_put_again_during_a_sweep_stays(store: Storage) -> None:
+    sha256 = store.put(BytesIO(b"again")).sha256
+    os.utime(store.path(sha256), (1, 1))
+
+    def in_use(digests: Sequence[str]) -> set[str]:
+        store.put(BytesIO(b"again"))
+        return set()
+
+    assert store.sweep(in_use, before=datetime.now(UTC) - timedelta(hours=1)) == 0
+    assert store.path(sha256).exists()
+
+
+def test_a_sweep_is_due_once_a_day(store: Storage) -> None:
+    now, day = datetime.now(UTC), timedelta(days=1)
+    assert store.is_sweep_due(now, every=day)
+    assert not store.is_sweep_due(now + timedelta(hours=23), every=day)
+    assert store.is_sweep_due(now + timedelta(hours=25), every=day)
 
 
 def test_the_folder_is_in_the_data_folder_unless_a_setting_says_otherwise(tmp_path: Path) -> None:

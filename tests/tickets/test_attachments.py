@@ -178,6 +178,8 @@ def test_sweep_keeps_what_has_a_row(app: Flask) -> None:
     db.session.execute(sa.insert(Attachment), rows)
     for file in (used, unused):
         os.utime(storage().path(file.sha256), (1, 1))
+    (storage().root / "swept").unlink(missing_ok=True)
     assert attachments.sweep(now=utcnow()) >= 1
+    assert attachments.sweep(now=utcnow()) == 0
     assert storage().path(used.sha256).exists()
     assert not storage().path(unused.sha256).exists()
