@@ -158,3 +158,15 @@ def test_without_a_server_mails_stay(app: Flask) -> None:
     row = put()
     assert send() == delivery.Round()
     assert (find(row.message_id).state, row.attempts) == (OutboundState.QUEUED, 0)
+
+
+def test_a_long_round_lets_other_jobs_have_their_turn(inbox: Inbox, app: Flask) -> None:
+    put()
+    put("bob@customer.example")
+    queue = app.extensions["bells"].queue
+    db.session.commit()
+    queue.empty()
+    app.extensions["bells"].redis.flushdb()
+    assert delivery.send_due(lambda: NOW, seconds=0) == delivery.Round(sent=1)
+    assert [job.func_name for job in queue.jobs] == ["worker.jobs.send_outbox"]
+    assert send().sent == 1

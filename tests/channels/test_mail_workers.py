@@ -1,0 +1,182 @@
+"""Real processes read and send mail and are killed at random: nothing is lost, nothing is twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from aiosmtpd.smtp import Envelope
+from flask import Flask
+from flask_migrate import upgrade
+
+from app import create_app
+from app.core import cache
+from app.core.clock import utcnow
+from app.core.db import begin_write, close_session, db
+from app.mail import outbox, receiving
+from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
+from app.settings import load
+from app.tickets.models import Comment, Ticket
+from tests import servers
+from tests.mail.smtp import Inbox, smtp_server
+
+PROCESSES = 3
+ROUNDS_OF_KILLS = 2
+MAILS = 150
+LEASE_MINUTES = 6  # each round plays so much later, when the leases of the dead are over
+
+pytestmark = [pytest.mark.real_commits, pytest.mark.slow]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[dict[str, str], Inbox]]:
+    """The environment of a desk of its own, and its mail server; its application context is on."""
+    with smtp_server() as inbox:
+        environ = {
+            "DESKHAND_DATA_DIR": str(tmp_path),
+            "DESKHAND_REDIS_URL": servers.redis_url(),
+            "DESKHAND_LOG_LEVEL": "WARNING",
+            "DESKHAND_MAIL_FROM": "support@desk.example",
+            "DESKHAND_SMTP_URL": inbox.url,
+        }
+        if request.param == "postgres":
+            environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("mail_workers")
+        app: Flask = create_app(load(environ))
+        with app.app_context():
+            upgrade()
+            cache.clear()
+            yield environ, inbox
+            close_session()
+            db.engine.dispose()
+            cache.clear()
+
+
+@contextmanager
+def workers(
+    environ: dict[str, str], what: str, minutes: int, count: int = PROCESSES
+) -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that begin at the same moment."""
+    with ExitStack() as stack:
+        found = []
+        for _ in range(count):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.channels.mail_worker", what, str(minutes)],
+                env={**os.environ, **environ},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            found.append(process)
+        for process in found:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in found:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        yield found
+
+
+def killed_and_finished(environ: dict[str, str], what: str, done: Callable[[], int]) -> None:
+    """Let workers run and be killed in their midst, some rounds; then let them finish."""
+    chance = random.Random()  # whatever the moment, the outcome is the same
+    for number in range(ROUNDS_OF_KILLS):
+        with workers(environ, what, number * LEASE_MINUTES) as running:
+            enough = done() + chance.randint(1, 15)
+            while done() < enough:
+                time.sleep(0.001)
+            for process in running:
+                process.kill()
+                time.sleep(chance.uniform(0, 0.02))
+    assert done() < MAILS  # they were killed in the midst of it
+    with workers(environ, what, ROUNDS_OF_KILLS * LEASE_MINUTES) as running:
+        assert [process.wait(timeout=60) for process in running] == [0] * PROCESSES
+
+
+def count(statement: sa.Select[Any]) -> int:
+    close_session()
+    return db.session.scalar(statement) or 0
+
+
+def test_each_mail_becomes_one_ticket(desk: tuple[dict[str, str], Inbox]) -> None:
+    environ, _ = desk
+    begin_write()
+    for n in range(MAILS):
+        raw = f"From: p{n}@x.example\r\nMessage-ID: <{n}@x.example>\r\nSubject: {n}\r\n\r\nHelp"
+        receiving.store(raw.encode(), None, now=utcnow())
+    db.session.commit()
+    made = sa.select(sa.func.count(Ticket.id))
+    killed_and_finished(environ, "read", lambda: count(made))
+    close_session()
+    subjects = db.session.scalars(sa.select(Ticket.subject)).all()
+    assert Counter(subjects) == Counter(str(n) for n in range(MAILS))
+    states = Counter(db.session.scalars(sa.select(InboundEmail.state)))
+    assert states == {InboundState.TICKET: MAILS}
+    answers = db.session.scalars(
+        sa.select(OutboundEmail.ticket_id).where(OutboundEmail.kind == "auto_response")
+    )
+    assert sorted(answers) == sorted(db.session.scalars(sa.select(Ticket.id)))
+    assert count(sa.select(sa.func.count(Comment.id))) == MAILS
+
+
+def queue(count: int) -> None:
+    begin_write()
+    context = {"number": "TKT-7K2M9QXA", "subject": "x", "priority": "High"}
+    outbox.queue(
+        [
+            outbox.row("assigned", f"p{n}@x.example", context=context, now=utcnow())
+            for n in range(count)
+        ]
+    )
+    db.session.commit()
+
+
+def test_each_mail_is_sent_and_a_death_sends_at_most_one_twice(
+    desk: tuple[dict[str, str], Inbox],
+) -> None:
+    environ, inbox = desk
+    queue(MAILS)
+    sent = sa.select(sa.func.count(OutboundEmail.id)).where(
+        OutboundEmail.state == OutboundState.SENT
+    )
+    killed_and_finished(environ, "send", lambda: count(sent))
+    close_session()
+    rows = db.session.execute(sa.select(OutboundEmail.message_id, OutboundEmail.state)).all()
+    assert {row.state for row in rows} == {OutboundState.SENT}
+    arrived = Counter(mail.message_id for mail in inbox.mails)
+    assert set(arrived) == {row.message_id for row in rows}
+    assert arrived.total() - MAILS <= PROCESSES * ROUNDS_OF_KILLS
+
+
+def test_a_death_between_the_servers_yes_and_our_commit_sends_one_mail_twice(
+    desk: tuple[dict[str, str], Inbox],
+) -> None:
+    environ, inbox = desk
+    queue(1)
+    with workers(environ, "send", 0, count=1) as [sender]:
+
+        def take_and_kill(envelope: Envelope) -> str:
+            sender.kill()
+            sender.wait(timeout=10)
+            return "250 OK"
+
+        inbox.after_data = take_and_kill
+        assert sender.wait(timeout=30) < 0
+    inbox.after_data = lambda envelope: "250 OK"
+    for minutes in (1, LEASE_MINUTES, 2 * LEASE_MINUTES):
+        with workers(environ, "send", minutes, count=1) as [sender]:
+            assert sender.wait(timeout=30) == 0
+    assert len(inbox.mails) == 2
+    assert len({mail.message_id for mail in inbox.mails}) == 1
