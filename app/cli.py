@@ -27,6 +27,7 @@ COMMANDS = {
     "token": "app.accounts.commands:token",
     "sla": "app.automation.commands:sla",
     "mail": "app.mail.commands:mail",
+    "demo": "app.demo.commands:demo",
     "outbox": "app.mail.commands:outbox",
 }
 

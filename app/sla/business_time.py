@@ -88,6 +88,27 @@ class WorkingHours:
         """True where no day of the week has an interval."""
         return not any(self.week)
 
+    def openings_on(self, day: date) -> tuple[tuple[datetime, datetime], ...]:
+        """What is open on one day of the zone, in UTC; a day is looked up once."""
+        found = self._days.get(day)
+        if found is None:
+            found = self._days[day] = tuple(self._find_openings(day))
+        return found
+
+    @cached_property
+    def _days(self) -> dict[date, tuple[tuple[datetime, datetime], ...]]:
+        return {}  # at most as many as `HORIZON` has, twice
+
+    def _find_openings(self, day: date) -> Iterator[tuple[datetime, datetime]]:
+        if day in self.holidays:
+            return
+        zone, midnight = ZoneInfo(self.zone), datetime.combine(day, time())
+        for first_minute, end_minute in self.week[day.weekday()]:
+            opening = _moment(midnight + timedelta(minutes=first_minute), zone)
+            closing = _moment(midnight + timedelta(minutes=end_minute), zone)
+            if opening < closing:
+                yield opening, closing
+
 
 ALWAYS_OPEN = WorkingHours()
 
@@ -144,17 +165,13 @@ def _openings(
     start: datetime, end: datetime, calendar: WorkingHours
 ) -> Iterator[tuple[datetime, datetime]]:
     """What is open within *start* to *end* (UTC), in order, as spans longer than nothing."""
-    zone = ZoneInfo(calendar.zone)
-    day = start.astimezone(zone).date()
-    last = end.astimezone(zone).date() + timedelta(days=1)  # a clock put back over midnight
+    day = start.astimezone(ZoneInfo(calendar.zone)).date()
+    last = end.astimezone(ZoneInfo(calendar.zone)).date()
+    last += timedelta(days=1)  # a clock put back over midnight
     while day <= last:
-        if day not in calendar.holidays:
-            midnight = datetime.combine(day, time())
-            for first_minute, end_minute in calendar.week[day.weekday()]:
-                opening = max(start, _moment(midnight + timedelta(minutes=first_minute), zone))
-                closing = min(end, _moment(midnight + timedelta(minutes=end_minute), zone))
-                if opening < closing:
-                    yield opening, closing
+        for opening, closing in calendar.openings_on(day):
+            if opening < end and start < closing:
+                yield max(start, opening), min(end, closing)
         day += timedelta(days=1)
 
 

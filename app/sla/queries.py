@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import defaultdict
 from datetime import date
 
@@ -35,14 +33,13 @@ def terms_id(wanted: Terms) -> int:
 
     Costs no statement otherwise; the first use needs a transaction that writes.
     """
-    content = wanted.to_json()
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    digest = wanted.digest
     known = reference("sla_terms_ids", _load_terms_ids).get(digest)
     if known is not None:
         return known
     try:
         with db.session.begin_nested():
-            row = SlaTerms(digest=digest, content=content)
+            row = SlaTerms(digest=digest, content=wanted.to_json())
             db.session.add(row)
             db.session.flush()
     except sa.exc.IntegrityError:  # another process was first

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from app.sla.business_time import (
@@ -40,7 +43,7 @@ class Escalation:
     target: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Terms:
     """What a policy promises and does, as it was when a ticket came under it."""
 
@@ -66,6 +69,11 @@ class Terms:
             "hours": None if self.hours.is_always_open else hours,
             "escalations": [asdict(step) for step in self.escalations],
         }
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of `to_json`, by which equal terms are known."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Terms:
