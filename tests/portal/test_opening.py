@@ -367,7 +367,9 @@ def test_htmx_gets_what_hangs_on_the_category(app: Flask, htmx: Any) -> None:
     assert "Ovens" in part
     assert "<html" not in part
     whole = app.test_client().get("/tickets/new?category=technical").text
-    assert re.sub(r"\s+", "", part.split('<div id="subcategory-field"')[0]) in re.sub(r"\s+", "", whole)
+    assert re.sub(r"\s+", "", part.split('<div id="subcategory-field"')[0]) in re.sub(
+        r"\s+", "", whole
+    )
     other = htmx.get("/tickets/new?category=billing").text
     assert "Ovens" not in other
     assert 'hx-swap-oob="true" hidden' in other
