@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -65,10 +66,14 @@ def expression(text: str) -> str:
     On SQLite one small statement, where there are words of five letters or more.
     """
     terms = parse(text)
-    if db.engine.dialect.name != "sqlite":
+    if not _is_sqlite():
         return " & ".join(_tsquery(term) for term in terms)
     common = _common(terms)
     return " AND ".join(_fts5(term, term.goes_on and term not in common) for term in terms)
+
+
+def _is_sqlite() -> bool:
+    return db.engine.dialect.name == "sqlite"
 
 
 def _fts5(term: Term, goes_on: bool) -> str:
@@ -93,14 +98,19 @@ def _common(terms: Iterable[Term]) -> set[Term]:
     doubtful = [term for term in terms if term.goes_on and len(term.last) > INDEXED_PREFIX]
     if not doubtful:
         return set()
+    values = {f"q{place}": f'"{term.last}"' for place, term in enumerate(doubtful)}
+    found = db.session.execute(_counts(len(doubtful)), values)
+    return {doubtful[place] for place, count in found if count > MANY}
+
+
+@lru_cache
+def _counts(terms: int) -> sa.CompoundSelect[Any]:
     counts = []
-    for place in range(len(doubtful)):
+    for place in range(terms):
         rows = sa.select(_public.c.rowid).where(sa.text(f"search_ticket match :q{place}"))
         few = rows.limit(MANY + 1).subquery()
         counts.append(sa.select(sa.literal(place), sa.func.count()).select_from(few))
-    values = {f"q{place}": f'"{term.last}"' for place, term in enumerate(doubtful)}
-    found = db.session.execute(sa.union_all(*counts), values)
-    return {doubtful[place] for place, count in found if count > MANY}
+    return sa.union_all(*counts)
 
 
 _public = sa.table("search_ticket", sa.column("rowid"))
@@ -185,49 +195,58 @@ def newest(
     """
     comparison = "" if mark is None else f"and {{id}} {'>' if backwards else '<'} :mark"
     direction = "asc" if backwards else "desc"
-    order = f"order by {{id}} {direction} limit :limit"
-    streams = _streams(comparison, order, hidden=bool(hidden))
-    text = f"{streams} order by 1 {direction} limit :limit"
-    values: dict[str, Any] = {"q": words, "limit": limit + 1}
-    if mark is not None:
-        values["mark"] = mark
-    ids = list(db.session.scalars(_statement(text, hidden, values), values))
+    statement = _newest(comparison, direction, bool(hidden), _is_sqlite())
+    values = {"q": words, "limit": limit + 1, "mark": mark, "hidden": sorted(hidden)}
+    ids = list(db.session.scalars(statement, values))
     return Hits(ids[:limit], len(ids) > limit)
+
+
+@lru_cache
+def _newest(comparison: str, direction: str, hidden: bool, sqlite: bool) -> sa.TextClause:
+    order = f"order by {{id}} {direction} limit :limit"
+    streams = _streams(comparison, order, hidden=hidden, sqlite=sqlite)
+    return _statement(f"{streams} order by 1 {direction} limit :limit", hidden)
 
 
 def best(words: str, *, hidden: frozenset[int], limit: int, offset: int = 0) -> Hits:
     """The same, best first among the newest `RANKED`: in number and subject before elsewhere."""
-    order = f"order by {{id}} desc limit {RANKED}"
-    streams = _streams("", order, hidden=bool(hidden), ranked=True)
-    text = (
-        f"select id from ({streams}) as found group by id"
-        " order by min(score), id desc limit :limit offset :offset"
-    )
-    values: dict[str, Any] = {"q": words, "limit": limit + 1, "offset": offset}
-    ids = list(db.session.scalars(_statement(text, hidden, values), values))
+    statement = _best(bool(hidden), _is_sqlite())
+    values = {"q": words, "limit": limit + 1, "offset": offset, "hidden": sorted(hidden)}
+    ids = list(db.session.scalars(statement, values))
     return Hits(ids[:limit], len(ids) > limit)
+
+
+@lru_cache
+def _best(hidden: bool, sqlite: bool) -> sa.TextClause:
+    streams = _streams(
+        "", f"order by {{id}} desc limit {RANKED}", hidden=hidden, sqlite=sqlite, ranked=True
+    )
+    best_first = "group by id order by min(score), id desc limit :limit offset :offset"
+    return _statement(f"select id from ({streams}) as found {best_first}", hidden)
 
 
 def count(words: str, *, hidden: frozenset[int], cap: int) -> int:
     """How many tickets an agent finds, at most *cap* + 1."""
-    streams = _streams("", "limit :limit", hidden=bool(hidden))
-    values: dict[str, Any] = {"q": words, "limit": cap + 1}
-    text = f"select count(*) from ({streams} limit :limit) as found"
-    return db.session.scalar(_statement(text, hidden, values), values) or 0
+    statement = _count(bool(hidden), _is_sqlite())
+    values = {"q": words, "limit": cap + 1, "hidden": sorted(hidden)}
+    return db.session.scalar(statement, values) or 0
 
 
-def _statement(text: str, hidden: frozenset[int], values: dict[str, Any]) -> sa.TextClause:
+@lru_cache
+def _count(hidden: bool, sqlite: bool) -> sa.TextClause:
+    streams = _streams("", "limit :limit", hidden=hidden, sqlite=sqlite)
+    return _statement(f"select count(*) from ({streams} limit :limit) as found", hidden)
+
+
+def _statement(text: str, hidden: bool) -> sa.TextClause:
     statement = sa.text(text)
-    if hidden:
-        values["hidden"] = sorted(hidden)
-        statement = statement.bindparams(sa.bindparam("hidden", expanding=True))
-    return statement
+    return statement.bindparams(sa.bindparam("hidden", expanding=True)) if hidden else statement
 
 
-def _streams(mark: str, order: str, *, hidden: bool, ranked: bool = False) -> str:
+def _streams(mark: str, order: str, *, hidden: bool, sqlite: bool, ranked: bool = False) -> str:
     """SQL: ids (and scores, less is better) from the public words and from the notes."""
     visible = "and (t.group_id is null or t.group_id not in :hidden)" if hidden else ""
-    if db.engine.dialect.name != "sqlite":
+    if not sqlite:
         score = ", -ts_rank(document || notes, query) as score" if ranked else ""
         join = "join ticket t on t.id = ticket_id" if hidden else ""
         return (
