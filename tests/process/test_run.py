@@ -169,9 +169,10 @@ def web_processes(server: int) -> set[int]:
 @pytest.mark.slow
 def test_nothing_outlives_a_killed_supervisor(desk: Desk) -> None:
     desk.wait_until_ready()
+    wait_until(lambda: set(children(desk.process.pid)) == {"redis", "web", "worker", "scheduler"})
     parts = children(desk.process.pid)
+    wait_until(lambda: len(web_processes(parts["web"])) == 2)
     everyone = [*parts.values(), *web_processes(parts["web"])]
-    assert len(everyone) == 6
     desk.stop(signal.SIGKILL)
     wait_until(lambda: not any(map(lives, everyone)), 15)
 
