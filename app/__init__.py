@@ -28,7 +28,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     from app.core.cache import init_cache
     from app.core.db import db, init_database, postgres_options, sqlite_options
-    from app.core.jobs import Bells
+    from app.core.jobs import ANSWER_SECONDS, Bells
     from app.core.logs import configure_logs
     from app.extensions import csrf, limiter, login_manager, migrate
     from app.settings import load
@@ -59,8 +59,12 @@ def create_app(settings: Settings | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,  # a desk stays open over lunch; the session bounds it
         WTF_CSRF_SSL_STRICT=False,  # we send no referrer; the token in the session is the check
         RATELIMIT_STORAGE_URI=settings.queue_url.replace("unix://", "redis+unix://"),
-        RATELIMIT_STORAGE_OPTIONS={"socket_connect_timeout": 0.5, "socket_timeout": 1.0},
+        RATELIMIT_STORAGE_OPTIONS={
+            "socket_connect_timeout": ANSWER_SECONDS,
+            "socket_timeout": ANSWER_SECONDS,
+        },
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,
+        RATELIMIT_SWALLOW_ERRORS=True,  # Redis may die between the check and the answer
         RATELIMIT_HEADERS_ENABLED=True,
         RATELIMIT_ENABLED=settings.rate_limits,
         RATELIMIT_STRATEGY="fixed-window",

@@ -80,7 +80,7 @@ def redis_url() -> str:
     arguments = bundled_redis.command(
         bundled_redis.find_server(), socket_path=socket_path, folder=folder / "data"
     )
-    server = subprocess.Popen([*arguments, "--appendonly", "no"], stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
 
     def stop() -> None:
         server.kill()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from types import FrameType
+
 from flask import Flask
 from redis import Redis
-from rq import Queue, SimpleWorker
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker, worker_registration
 from rq.executions import Execution
 from rq.job import Job
 
@@ -12,6 +17,10 @@ from app import create_app
 from app.core.jobs import QUEUE, stop_soon
 from app.process.migrations import wait_for_migrations
 from app.settings import Settings
+
+# How long it listens before it looks whether Redis is still there: the host of Redis may vanish
+# without a word. RQ takes 15 seconds off the life that it is told.
+LISTEN_SECONDS = 45
 
 
 class Worker(SimpleWorker):
@@ -21,6 +30,17 @@ class Worker(SimpleWorker):
     """
 
     app: Flask
+    max_connection_wait_time = 5.0  # seconds between two looks for a Redis that is down
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Tell that we live, and be listed again where Redis was emptied."""
+        super().heartbeat(timeout, pipeline)
+        worker_registration.register(self, pipeline)
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Stop after the job in work; a Redis that is down must not break into that job."""
+        with suppress(RedisError):
+            super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def handle_warm_shutdown_request(self) -> None:
         """Let the job in work end at its next row."""
@@ -38,6 +58,7 @@ def work() -> None:
     app = create_app()
     wait_for_migrations(app)
     settings: Settings = app.extensions["settings"]
-    worker = Worker([QUEUE], connection=Redis.from_url(settings.queue_url))
+    redis = Redis.from_url(settings.queue_url)
+    worker = Worker([QUEUE], connection=redis, worker_ttl=LISTEN_SECONDS + 15)
     worker.app = app
     worker.work(logging_level="WARNING")

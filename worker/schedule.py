@@ -14,6 +14,7 @@ from rq.cron import CronScheduler
 # As in app.core.jobs, which would load the whole application.
 QUEUE = "deskhand"
 JOB_SECONDS = 600
+DAY = 86_400
 
 # Name of the function in worker.jobs: seconds between two rounds.
 SECONDS_BETWEEN = {
@@ -31,7 +32,9 @@ def run(redis_url: str) -> None:
     Raises:
         redis.exceptions.ConnectionError: Redis has gone; whoever supervises us starts us again.
     """
-    cron = CronScheduler(Redis.from_url(redis_url), logging_level="WARNING")
+    # A Redis that hangs is one that has gone.
+    redis = Redis.from_url(redis_url, socket_connect_timeout=10, socket_timeout=10)
+    cron = CronScheduler(redis, logging_level="WARNING")
     for name, seconds in SECONDS_BETWEEN.items():
         cron.register(
             _stand_in(name),
@@ -40,6 +43,7 @@ def run(redis_url: str) -> None:
             ttl=seconds,
             job_timeout=JOB_SECONDS,
             result_ttl=0,
+            failure_ttl=DAY,
         )
     cron.start()
 

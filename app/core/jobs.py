@@ -27,6 +27,7 @@ QUEUE = "deskhand"
 BELL_SECONDS = 30  # a bell that nobody answers by then may be rung again
 JOB_SECONDS = 600  # then a job is broken off; the next bell goes on with the rest
 DOWN_SECONDS = 5.0  # how long a dead Redis is left alone, so that no request waits for it
+ANSWER_SECONDS = 0.3  # how long a request waits for Redis, which answers in a millisecond
 
 
 class Job(StrEnum):
@@ -43,7 +44,9 @@ class Bells:
     """Rings after commit. Keeps the connection and remembers for a moment that Redis is down."""
 
     def __init__(self, url: str) -> None:
-        self.redis: Redis = Redis.from_url(url, socket_connect_timeout=0.5, socket_timeout=1.0)
+        self.redis: Redis = Redis.from_url(
+            url, socket_connect_timeout=ANSWER_SECONDS, socket_timeout=ANSWER_SECONDS
+        )
         self.queue = Queue(QUEUE, connection=self.redis)
         self._down_until = 0.0
 
@@ -65,7 +68,10 @@ class Bells:
 
     def answered(self, job: Job) -> None:
         """A worker has started *job*: rows committed from now on need a new bell."""
-        self.redis.delete(f"bell:{job.value}")
+        try:
+            self.redis.delete(f"bell:{job.value}")
+        except RedisError as error:  # the bell falls silent by itself
+            log.warning("queue unreachable", job=job.value, error=str(error))
 
 
 def bells() -> Bells:

@@ -45,9 +45,11 @@ def find_server() -> Path:
 
 
 def command(server: Path, *, socket_path: Path, folder: Path) -> list[str]:
-    """Return the command line of a server that keeps its append-only file and log in *folder*.
+    """Return the command line of a server that keeps its log in *folder*, and no data anywhere.
 
-    Makes both folders for this user alone.
+    The database holds all that has to last. A file of bells would only be one more thing that
+    can fill a disk, or be damaged and keep Redis from starting. Makes both folders for this user
+    alone.
 
     Raises:
         RedisUnavailable: the folder of the socket belongs to somebody else.
@@ -59,7 +61,7 @@ def command(server: Path, *, socket_path: Path, folder: Path) -> list[str]:
         *("--port", "0"),
         *("--unixsocket", str(socket_path), "--unixsocketperm", "600"),
         *("--dir", str(folder), "--logfile", str(folder / "redis.log")),
-        *("--appendonly", "yes", "--save", ""),
+        *("--appendonly", "no", "--save", ""),
         *("--daemonize", "no", "--supervised", "no"),
     ]
 
