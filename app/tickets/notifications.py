@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from app.accounts.models import AGENT_ROLES, Person, PersonEmail, Role, group_member
 from app.core.db import db
 from app.mail import outbox
+from app.mail.models import OutboundEmail
 from app.mail.tokens import reply_token
 from app.tickets import keys
 from app.tickets.models import Comment, HeldEmail, Participant, SlaClock, Ticket, TicketMessageId
@@ -119,8 +120,7 @@ def tell_customers(
     """One mail for each, with their own link and reply token, in the ticket's mail thread."""
     to = list(to)
     access = keys.access_rows(ticket.id, [person.id for person in to], now=now)
-    seen = sorted(thread(ticket.id))
-    references = [message_id for _, message_id in seen]
+    threads = _threads(ticket.id, to)
     rows = [
         outbox.row(
             kind,
@@ -136,8 +136,8 @@ def tell_customers(
             mailbox_id=ticket.mailbox_id,
             ticket_id=ticket.id,
             comment_id=comment_id,
-            in_reply_to=references[-1] if references else "",
-            references=" ".join(references[:1] + references[1:][-9:]),
+            in_reply_to=threads[person.id][-1] if threads[person.id] else "",
+            references=" ".join(threads[person.id][:1] + threads[person.id][1:][-9:]),
             reply_token=reply_token(access[person.id]),
             is_automatic=is_automatic,
         )
@@ -151,12 +151,23 @@ def common(number: str, subject: str) -> dict[str, Any]:
     return {"number": number, "subject": subject}
 
 
-def thread(ticket_id: int) -> list[tuple[datetime, str]]:
-    """Message-IDs of the ticket with their times."""
-    found = sa.select(TicketMessageId.created_at, TicketMessageId.message_id).where(
-        TicketMessageId.ticket_id == ticket_id
+def _threads(ticket_id: int, to: Iterable[Recipient]) -> dict[int, list[str]]:
+    """By person, Message-IDs that their mail client can know, oldest first; one statement.
+
+    These are the mails that came in, and of ours those that went to them: a thread built upon
+    other people's copies falls apart in their client.
+    """
+    found = (
+        sa.select(TicketMessageId.message_id, OutboundEmail.recipient)
+        .outerjoin(OutboundEmail, OutboundEmail.message_id == TicketMessageId.message_id)
+        .where(TicketMessageId.ticket_id == ticket_id)
+        .order_by(TicketMessageId.created_at, OutboundEmail.id.is_not(None), OutboundEmail.id)
     )
-    return [(row.created_at, row.message_id) for row in db.session.execute(found)]
+    seen = db.session.execute(found).all()
+    return {
+        person.id: [row.message_id for row in seen if row.recipient in (None, person.address)]
+        for person in to
+    }
 
 
 def send(ticket_id: int, rows: Sequence[dict[str, Any]], *, now: datetime) -> None:

@@ -30,7 +30,7 @@ from app.tickets.models import Comment, Ticket
 from tests import servers
 from tests.mail.smtp import Inbox, smtp_server
 
-PROCESSES = 3
+PROCESSES = 2
 ROUNDS_OF_KILLS = 2
 MAILS = 150
 LEASE_MINUTES = 6  # each round plays so much later, when the leases of the dead are over
