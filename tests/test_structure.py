@@ -67,7 +67,7 @@ def test_template_keeps_to_the_content_security_policy(path: Path) -> None:
     assert re.findall(r"(?:src|href)=\"https?://", text) == []
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_template_parses_and_its_blocks_import_what_they_use(app: Flask, path: Path) -> None:
     """A block rendered alone sees no import of its file's top level."""
     tree = app.jinja_env.parse(path.read_text())

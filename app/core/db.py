@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -196,20 +198,33 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
 
 
 def _wait_for_turn(path: str, deadline: float) -> int:
-    """Wait for the writers' file lock; the kernel frees it if we die. Returns the descriptor."""
+    """Wait for the writers' file lock; the kernel frees it if we die. Returns the descriptor.
+
+    The kernel serves whoever came first, but knows no time limit: who must wait has a thread wait
+    for them. Trying again and again instead would leave it to chance who is next, and on a busy
+    machine somebody always loses.
+    """
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    pause = 0.0002
-    while True:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        turn = _line().submit(fcntl.flock, descriptor, fcntl.LOCK_EX)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                locked = sqlite3.OperationalError("database is locked")
-                raise sa.exc.OperationalError("BEGIN IMMEDIATE", {}, locked) from None
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.002)
+            turn.result(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            turn.add_done_callback(lambda _: os.close(descriptor))  # it comes too late
+            locked = sqlite3.OperationalError("database is locked")
+            raise sa.exc.OperationalError("BEGIN IMMEDIATE", {}, locked) from None
+    return descriptor
+
+
+@functools.cache
+def _line() -> ThreadPoolExecutor:
+    """Threads that wait; those of a parent process are none of ours after a fork."""
+    return ThreadPoolExecutor(16, thread_name_prefix="writers-line")
+
+
+os.register_at_fork(after_in_child=_line.cache_clear)
 
 
 def _leave_line(info: Any) -> None:
