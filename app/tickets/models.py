@@ -31,6 +31,7 @@ from app.tickets.words import (
 # condition with the same literals: always write sa.text(ACTIVE), never status.in_(...).
 ACTIVE = "ticket.status in ('new', 'open', 'in_progress', 'pending') and ticket.deleted_at is null"
 LOAD = "ticket.status in ('new', 'open', 'in_progress') and ticket.deleted_at is null"
+WAITING = "ticket.status = 'pending' and ticket.deleted_at is null"
 
 
 def _partial(name: str, *columns: str, where: str) -> sa.Index:
@@ -201,6 +202,15 @@ class Ticket(Base):
             where=ACTIVE,
         ),
         _partial("ix_ticket_load", "assignee_id", "status", "deleted_at", where=LOAD),
+        # Status and deleted_at as above: else SQLite may prefer all tickets of the requester.
+        _partial(
+            "ix_ticket_waiting_requester",
+            "requester_id",
+            "status",
+            "id",
+            "deleted_at",
+            where=WAITING,
+        ),
         sa.Index("ix_ticket_status_id", "status", "id"),
         sa.Index("ix_ticket_priority_id", "priority", "id"),
         sa.Index("ix_ticket_assignee_id_id", "assignee_id", "id"),

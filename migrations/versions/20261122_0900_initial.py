@@ -840,6 +840,13 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_ticket_status_id", ["status", "id"], unique=False)
         batch_op.create_index("ix_ticket_updated_at_id", ["updated_at", "id"], unique=False)
+        batch_op.create_index(
+            "ix_ticket_waiting_requester",
+            ["requester_id", "status", "id", "deleted_at"],
+            unique=False,
+            sqlite_where=sa.text("status = 'pending' and deleted_at is null"),
+            postgresql_where=sa.text("status = 'pending' and deleted_at is null"),
+        )
 
     op.create_table(
         "view",
@@ -1564,6 +1571,11 @@ def downgrade() -> None:
 
     op.drop_table("view")
     with op.batch_alter_table("ticket", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_ticket_waiting_requester",
+            sqlite_where=sa.text("status = 'pending' and deleted_at is null"),
+            postgresql_where=sa.text("status = 'pending' and deleted_at is null"),
+        )
         batch_op.drop_index("ix_ticket_updated_at_id")
         batch_op.drop_index("ix_ticket_status_id")
         batch_op.drop_index(
