@@ -63,9 +63,9 @@ class FileChip:
     is_image: bool
 
 
-def uploads_of(files: Iterable[object]) -> list[FileStorage]:
-    """What was really chosen: an empty file field arrives as one file without a name."""
-    return [file for file in files if isinstance(file, FileStorage) and file.filename]
+def uploads_of(files: Iterable[object] | None) -> list[FileStorage]:
+    """What was really chosen: an empty file field arrives as one file without a name, or not."""
+    return [file for file in files or () if isinstance(file, FileStorage) and file.filename]
 
 
 def problems(uploads: Sequence[FileStorage], *, kept: int = 0) -> list[str]:
@@ -93,7 +93,7 @@ def problem_of(upload: FileStorage) -> str:
     return ""
 
 
-def store_uploads(chosen: Iterable[object]) -> list[StoredFile]:
+def store_uploads(chosen: Iterable[object] | None) -> list[StoredFile]:
     """Keep the bytes of what a file field brought, before the transaction that makes the rows.
 
     Raises:
