@@ -89,6 +89,7 @@ def restore(ticket: Ticket, *, by: Person, now: datetime) -> None:
     deleted_at, ticket.deleted_at, ticket.deleted_by_id = ticket.deleted_at, None, None
     clocks.restore(ticket, deleted_at=deleted_at, now=now)
     record(ticket, EventKind.RESTORED, by=by, now=now)
+    ring(Job.HAND_OUT)  # it may be waiting for somebody
 
 
 def tell_ended(ticket: Ticket, ended: list[SlaClock], *, now: datetime) -> None:
