@@ -39,9 +39,9 @@ PORT = click.option(
 def run(host: str, port: int, demo: bool, dev: bool) -> None:
     """Run everything: migrations, web server, worker, scheduler, and Redis where none is set."""
     settings = load()
-    _check_address(host, port)
     url = _announce(settings, host, port)
     with _alone(settings.data_dir), Supervisor() as supervisor:
+        _check_address(host, port)
         if settings.redis_url is None:
             supervisor.start(_redis(settings))
         # Loads beside the migrations, which take as long, and waits for their end.

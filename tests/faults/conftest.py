@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 from app import create_app
 from app.accounts.models import Role
@@ -26,9 +25,15 @@ class Running:
     """``deskhand run`` and what it leans on."""
 
     desk: Desk
-    redis: OwnRedis
     inbox: Inbox
     token: str
+    own_redis: OwnRedis | None
+
+    @property
+    def redis(self) -> OwnRedis:
+        """The test's, where the desk has not brought its own."""
+        assert self.own_redis
+        return self.own_redis
 
     @property
     def site(self) -> Site:
@@ -39,31 +44,29 @@ class Running:
         return Site(self.desk.port, token=self.token)
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A desk that the tests of one file share; each leaves it working."""
-    folder = tmp_path_factory.mktemp("faults")
-    redis = OwnRedis(folder)
+@contextmanager
+def running_desk(folder: Path, redis: OwnRedis | None = None) -> Iterator[Running]:
+    """Run a desk in *folder* with a mail server, and stop it."""
+    settings = {"DESKHAND_REDIS_URL": redis.url} if redis else {}
     with smtp_server() as inbox:
         desk = Desk(
             folder,
-            DESKHAND_REDIS_URL=redis.url,
+            **settings,
             DESKHAND_SMTP_URL=inbox.url,
             DESKHAND_FORM_MIN_SECONDS="0",
             DESKHAND_TRUSTED_PROXIES="1",
         )
         try:
             desk.wait_until_ready()
-            yield Running(desk, redis, inbox, _token(desk.folder, redis))
+            yield Running(desk, inbox, _token(desk.folder), redis)
         finally:
-            desk.stop()
-            redis.kill()
+            if desk.process.poll() is None:
+                desk.stop()
 
 
-def _token(folder: Path, redis: OwnRedis) -> str:
+def _token(folder: Path) -> str:
     """An API token of a supervisor on the desk in *folder*."""
-    environ = {"DESKHAND_DATA_DIR": str(folder), "DESKHAND_REDIS_URL": redis.url}
-    with create_app(load(environ)).app_context():
+    with create_app(load({"DESKHAND_DATA_DIR": str(folder)})).app_context():
         begin_write()
         agent = make_agent("boss@desk.example", role=Role.SUPERVISOR)
         token = make_token(agent, "faults", now=utcnow())

@@ -8,11 +8,11 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from tests.faults.conftest import Running
+from tests.faults.conftest import Running, running_desk
 from tests.faults.own_redis import OwnRedis
 from tests.faults.site import Answer, Site
 from tests.process.test_run import DESKHAND, children, environment
@@ -45,6 +45,16 @@ def hanging(redis: OwnRedis) -> Iterator[None]:
     redis.thaw()
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A desk that these tests share; each leaves it working."""
+    folder = tmp_path_factory.mktemp("faults")
+    redis = OwnRedis(folder)
+    with running_desk(folder, redis) as desk:
+        yield desk
+    redis.kill()
+
+
 def ingest(running: Running, word: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [*DESKHAND, "mail", "ingest"],
@@ -72,12 +82,12 @@ def subjects_told(running: Running) -> str:
 
 @pytest.mark.parametrize("trouble", [stopped, hanging])
 def test_tickets_come_in_quickly_without_redis_and_mails_go_out_after(
-    running: Running, trouble: Callable[[OwnRedis], Iterator[None]]
+    running: Running, trouble: Callable[[OwnRedis], AbstractContextManager[None]]
 ) -> None:
     word = trouble.__name__
     site, api = running.site, running.api
     assert api.get("/readyz").json()["status"] == "ok"
-    with trouble(running.redis):  # type: ignore[attr-defined]
+    with trouble(running.redis):
         answers: list[Answer] = []
         for n in range(5):
             by_form = site.open_ticket(subject=f"By form {word} {n}", email=f"{word}{n}@c.example")
