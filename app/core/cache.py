@@ -7,7 +7,8 @@ them. A request reads the stamp once (one row by key) and drops what was cached 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -31,7 +32,9 @@ class Stamp(Base):
 READ_STAMP = sa.select(Stamp.value).where(Stamp.id == 1)
 _kept: dict[str, tuple[int, Any]] = {}
 _brief: dict[str, tuple[float, Any]] = {}
+_many: OrderedDict[tuple[Hashable, ...], Any] = OrderedDict()
 MOST_BRIEF = 2_000
+MOST_MANY = 200
 
 
 def reference(key: str, load: Callable[[], T]) -> T:
@@ -45,6 +48,21 @@ def reference(key: str, load: Callable[[], T]) -> T:
         return value
     value = load()
     _kept[key] = (stamp, value)
+    return value
+
+
+def reference_for(key: tuple[Hashable, ...], load: Callable[[], T]) -> T:
+    """Like `reference`, for values of which there are many: the longest unused are dropped."""
+    if db.session.info.get("stamped"):
+        return load()
+    stamped = (current_stamp(), *key)
+    if stamped in _many:
+        _many.move_to_end(stamped)
+        found: T = _many[stamped]
+        return found
+    value = _many[stamped] = load()
+    if len(_many) > MOST_MANY:
+        _many.popitem(last=False)
     return value
 
 
@@ -107,6 +125,7 @@ def clear() -> None:
     """Keep nothing: another application in this process, another test."""
     _kept.clear()
     _brief.clear()
+    _many.clear()
 
 
 def init_cache(app: Flask) -> None:

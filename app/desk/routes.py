@@ -6,6 +6,7 @@ from flask import Flask
 
 from app.desk import attachment_routes, new_routes, queue_routes, ticket_routes
 from app.desk.frame import desk_frame
+from app.desk.kept_html import init_kept_html
 
 __all__ = ["attachment_routes", "init_desk", "new_routes", "queue_routes"]
 
@@ -13,4 +14,5 @@ __all__ = ["attachment_routes", "init_desk", "new_routes", "queue_routes"]
 def init_desk(app: Flask) -> None:
     """Register the desk's pages and the frame around them."""
     app.jinja_env.globals["desk_frame"] = desk_frame
+    init_kept_html(app)
     app.register_blueprint(ticket_routes.bp)

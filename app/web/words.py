@@ -21,6 +21,7 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+@lru_cache(maxsize=4096)
 def exact(then: datetime, tz: ZoneInfo) -> str:
     """ "18 November 2025, 06:22"."""
     t = then.astimezone(tz)
@@ -37,6 +38,7 @@ def moment(then: datetime, now: datetime, tz: ZoneInfo) -> str:
     return f"{day}, {clock}" if t.year == today.year else f"{day} {t.year}, {clock}"
 
 
+@lru_cache(maxsize=4096)
 def iso(then: datetime) -> str:
     """For ``<time datetime>``: whole seconds, UTC."""
     return then.isoformat(timespec="seconds")

@@ -415,5 +415,5 @@ def test_a_search_takes_few_statements(agent: Person, statements: list[str]) -> 
     statements.clear()
     page = search_tickets("printer oven", viewer=agent, now=NOW)
     assert len(page.rows) == 25
-    # Which words are common, ids, rows, tags, how many.
-    assert len(statements) == (5 if db.engine.dialect.name == "sqlite" else 4)
+    # Which words are common, ids, rows, how many.
+    assert len(statements) == (4 if db.engine.dialect.name == "sqlite" else 3)
