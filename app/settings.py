@@ -128,7 +128,11 @@ def _dotenv() -> dict[str, str]:
     path = Path(".env")
     if not path.is_file():
         return {}
-    pairs = (line.strip().removeprefix("export ").partition("=") for line in path.open())
+    try:
+        lines = path.read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f".env cannot be read: {error}") from None
+    pairs = (line.strip().removeprefix("export ").partition("=") for line in lines)
     return {k.strip(): v.strip().strip("'\"") for k, sep, v in pairs if sep and k[:1] != "#"}
 
 
@@ -143,8 +147,8 @@ def _kept_secret(data_dir: Path) -> str:
             os.fsync(file.fileno())
             with suppress(FileExistsError):
                 os.link(file.name, path)
-    key = path.read_text().strip()
-    if len(key) < 16:
+    key = path.read_text("ascii", errors="replace").strip()
+    if len(key) < 16 or not key.isascii():
         raise SettingsError(f"{PREFIX}SECRET_KEY: {path} is damaged; restore it from a backup")
     return key
 
@@ -157,8 +161,11 @@ def _secret(text: str) -> str:
 
 def _scheme(*allowed: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        if urlsplit(text).scheme not in allowed:
+        parts = urlsplit(text)
+        if parts.scheme not in allowed:
             raise ValueError(f"must start with {' or '.join(f'{s}://' for s in allowed)}")
+        if not (parts.hostname or parts.path) or parts.port == 0:  # one that is no number raises
+            raise ValueError("names no server")
         return text
 
     return parse
@@ -167,16 +174,30 @@ def _scheme(*allowed: str) -> Callable[[str], str]:
 def _database_url(text: str) -> str:
     scheme, sep, rest = text.partition("://")
     if scheme in ("postgres", "postgresql", "postgresql+psycopg") and sep:
-        return f"postgresql+psycopg://{rest}"
+        return _postgres_url(f"postgresql+psycopg://{rest}")
     if scheme == "sqlite" and rest.startswith("/") and rest.strip("/"):
         return text
     raise ValueError("must be postgresql://user:password@host/name or sqlite:///path")
+
+
+def _postgres_url(text: str) -> str:
+    # Imported here: where SQLite serves, `deskhand run` starts without it.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError("must be postgresql://user:password@host/name") from None
+    return text
 
 
 def _web_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
         raise ValueError("must be an address such as https://help.example.org")
+    if parts.port == 0:  # one that is no number raises
+        raise ValueError("must have another port")
     return text.rstrip("/")
 
 

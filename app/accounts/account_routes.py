@@ -82,7 +82,9 @@ def change_password() -> ResponseReturnValue:
     form = PasswordForm()
     if not form.validate_on_submit():
         return _page(422, password=form)
-    if person.password_hash and not passwords.matches(person.password_hash, form.current.data):
+    if person.password_hash and not passwords.matches(
+        person.password_hash, form.current.data or ""
+    ):
         form.current.errors = ("This is not your current password.",)
         return _page(422, password=form)
     password_hash = passwords.hash_password(form.password.data)

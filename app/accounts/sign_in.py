@@ -43,6 +43,8 @@ def init_sign_in(app: Flask) -> None:
     # It would tie the session to browser and address, and rewrite the cookie when they change;
     # ours is a row that its owner sees and can end.
     app.config["SESSION_PROTECTION"] = None
+    # Its "remember me" cookie is a second way in that we never open; no cookie has this name.
+    app.config["REMEMBER_COOKIE_NAME"] = ";"
     login_manager.user_loader(_load)
     login_manager.unauthorized_handler(_unauthorized)
 
@@ -149,7 +151,10 @@ def _unauthorized() -> ResponseReturnValue:
             shown = urlsplit(request.headers.get("HX-Current-URL", ""))
             path = shown.path + (f"?{shown.query}" if shown.query else "")
         return "", 401, {"HX-Redirect": _sign_in_path(path)}
-    path = request.full_path.rstrip("?") if request.method == "GET" else ""
+    path = ""
+    if request.method == "GET":
+        query = request.query_string.decode("utf-8", "replace")
+        path = f"{request.path}?{query}".rstrip("?")
     return redirect(_sign_in_path(path))
 
 

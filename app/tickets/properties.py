@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from app.core.db import db
 from app.core.errors import Invalid
+from app.core.html import printable
 from app.tickets import catalog, holding
 from app.tickets.models import Tag, Ticket
 from app.tickets.timeline import By, record
@@ -207,7 +208,7 @@ def _field_value(card: catalog.FieldCard, value: Any) -> Any:
         case "number":
             try:
                 number = float(value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise ValueError("Type a number.") from None
             if not -1e15 < number < 1e15:
                 raise ValueError("That number is too large.")
@@ -222,7 +223,7 @@ def _field_value(card: catalog.FieldCard, value: Any) -> Any:
                 raise ValueError("Choose one of the list.")
             return value
         case _:
-            text = str(value).strip()
+            text = printable(str(value)).strip()
             if len(text) > 1000:
                 raise ValueError("At most 1,000 characters.")
             return text

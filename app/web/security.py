@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
+from werkzeug.datastructures import MultiDict
+from werkzeug.formparser import FormDataParser
 
 from app.core.db import begin_read, begin_write
 
@@ -17,6 +19,7 @@ MAX_BODY = 2 * 1024 * 1024
 MAX_FILE = 25 * 1024 * 1024
 MAX_FILES = 10
 MAX_UPLOAD = MAX_FILE * MAX_FILES + MAX_BODY
+MAX_JSON = MAX_FILE * 4 // 3 + MAX_BODY  # one file in base64: all of it is read into memory
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -46,8 +49,30 @@ def reads_first(view: View) -> View:
     return view
 
 
+class FormParser(FormDataParser):
+    """Leaves out parts without a name, which no browser sends and nobody asks for."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        """The stream, the fields and the files."""
+        stream, fields, files = super().parse(*args, **kwargs)
+        return stream, _named(fields), _named(files)
+
+
+def _named(parts: MultiDict[str, Any]) -> MultiDict[str, Any]:
+    if None not in parts:
+        return parts
+    return type(parts)((key, one) for key, one in parts.items(multi=True) if key is not None)
+
+
+class DeskRequest(Request):
+    """A request whose form has names alone."""
+
+    form_data_parser_class = FormParser
+
+
 def init_security(app: Flask) -> None:
     """Hook into every request; must come before the CSRF check, which reads the form."""
+    app.request_class = DeskRequest
     app.before_request(_start)
     app.after_request(_finish)
 
@@ -57,10 +82,10 @@ def _start() -> None:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
     view = current_app.view_functions.get(request.endpoint or "")
-    # A form without files is read whole into memory, so it stays small everywhere.
-    has_files = request.mimetype != "application/x-www-form-urlencoded"
-    if getattr(view, "takes_files", False) and has_files:
-        request.max_content_length = MAX_UPLOAD
+    # What is read whole into memory stays small everywhere; files of a form go to disk.
+    if getattr(view, "takes_files", False):
+        sizes = {"multipart/form-data": MAX_UPLOAD, "application/json": MAX_JSON}
+        request.max_content_length = sizes.get(request.mimetype, MAX_BODY)
     if request.method in ("GET", "HEAD", "OPTIONS") or getattr(view, "reads_first", False):
         begin_read()
     else:

@@ -27,6 +27,28 @@ class Line(Text):
         return " ".join(text.split()) if text is not None else None
 
 
+class Named(fields.Raw):
+    """Somebody or a group by id, mail address or name."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"type": ["integer", "string", "null"]}, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise ValidationError("Must be an id, a mail address or a name.")
+        return Text().deserialize(value) if isinstance(value, str) else value
+
+
+class Moment(fields.AwareDateTime):
+    """A time that every zone of the world can show."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        moment = super()._deserialize(value, *args, **kwargs)
+        if not 1970 <= moment.year < 3000:
+            raise ValidationError("Must lie between the years 1970 and 3000.")
+        return moment
+
+
 class Word(fields.String):
     """A word of one of our lists, with the other words that are known for it."""
 
@@ -75,7 +97,7 @@ class TicketIn(Schema):
     source = fields.Enum(Source, by_value=True, load_default=Source.API)
     channel = Line(load_default="", validate=validate.Length(max=100))
     tags = fields.List(Line(), load_default=list, validate=validate.Length(max=30))
-    custom_fields = fields.Dict(keys=fields.String(), load_default=dict)
+    custom_fields = fields.Dict(keys=Text(), load_default=dict)
     external_id = Line(load_default=None, allow_none=True, validate=validate.Length(1, 255))
 
 
@@ -86,13 +108,13 @@ class TicketChange(Schema):
     subject = Line(validate=validate.Length(1, 500))
     status = status_field()
     priority = priority_field()
-    category = fields.String()
-    subcategory = fields.String(allow_none=True)
-    assignee = fields.Raw(allow_none=True, metadata={"type": ["integer", "string", "null"]})
-    group = fields.Raw(allow_none=True, metadata={"type": ["integer", "string", "null"]})
+    category = Text()
+    subcategory = Text(allow_none=True)
+    assignee = Named(allow_none=True)
+    group = Named(allow_none=True)
     tags = fields.List(Line(), validate=validate.Length(max=30))
-    custom_fields = fields.Dict(keys=fields.String())
-    due_at = fields.AwareDateTime(format="iso", allow_none=True)
+    custom_fields = fields.Dict(keys=Text())
+    due_at = Moment(format="iso", allow_none=True)
 
 
 class FileIn(Schema):
@@ -116,8 +138,8 @@ class CommentIn(Schema):
 class AssignmentIn(Schema):
     """Who gets the ticket: an agent, a group, or both, by id, address or name; null: nobody."""
 
-    agent = fields.Raw(allow_none=True, metadata={"type": ["integer", "string", "null"]})
-    group = fields.Raw(allow_none=True, metadata={"type": ["integer", "string", "null"]})
+    agent = Named(allow_none=True)
+    group = Named(allow_none=True)
 
 
 class PersonOut(Schema):

@@ -45,6 +45,13 @@ class Parser(FlaskParser):
         errors = dict(_flat(error.messages.get("json", error.messages)))
         raise Invalid("Some of the input is wrong.", errors)
 
+    def load_json(self, req: Any, schema: Any) -> Any:
+        """Also tells JSON that is nested too deep, or has a number of thousands of digits."""
+        try:
+            return super().load_json(req, schema)
+        except (RecursionError, ValueError) as error:
+            return self._handle_invalid_json_error(error, req)
+
     def _handle_invalid_json_error(self, error: Any, req: Any, *args: Any, **kwargs: Any) -> Any:
         raise Invalid("The body is no valid JSON.")
 
@@ -56,6 +63,7 @@ class ApiBlueprint(Blueprint):
 
 
 bp = ApiBlueprint("api", __name__, url_prefix="/api/v1", description="Tickets")
+# Stands above ``arguments``, like `token_required`: a stranger makes us read no body.
 limited = limiter.limit(RATE, key_func=limited_by)
 
 FILTERS = [
@@ -139,11 +147,11 @@ def list_tickets() -> ResponseReturnValue:
 
 @bp.route("/tickets", methods=["POST"])
 @bp.doc(summary="Open a ticket")
+@limited
+@token_required
 @bp.arguments(schemas.TicketIn)
 @bp.response(201, schemas.TicketDetail)
 @documented(400, 409)
-@limited
-@token_required
 @idempotent
 def create(data: dict[str, Any]) -> ResponseReturnValue:
     """Open a ticket; a customer's is their own, an agent names the requester."""
@@ -189,11 +197,11 @@ def show(number: str) -> ResponseReturnValue:
 
 @bp.route("/tickets/<number>", methods=["PATCH"])
 @bp.doc(summary="Change a ticket")
+@limited
+@token_required
 @bp.arguments(schemas.TicketChange)
 @bp.response(200, schemas.TicketDetail)
 @documented(400, 403, 404, 409)
-@limited
-@token_required
 def change(data: dict[str, Any], number: str) -> ResponseReturnValue:
     """Change some fields at once, all or none."""
     person = agent()
@@ -234,11 +242,11 @@ def list_comments(number: str) -> ResponseReturnValue:
 @takes_files
 @reads_first
 @bp.doc(summary="Add a comment")
+@limited
+@token_required
 @bp.arguments(schemas.CommentIn)
 @bp.response(201, schemas.CommentOut)
 @documented(400, 403, 404, 409)
-@limited
-@token_required
 @idempotent
 def add_comment(data: dict[str, Any], number: str) -> ResponseReturnValue:
     """A public reply or an internal note; a customer's comment is always public."""
@@ -272,11 +280,11 @@ def add_comment(data: dict[str, Any], number: str) -> ResponseReturnValue:
 
 @bp.route("/tickets/<number>/assign", methods=["POST"])
 @bp.doc(summary="Assign a ticket")
+@limited
+@token_required
 @bp.arguments(schemas.AssignmentIn)
 @bp.response(200, schemas.TicketDetail)
 @documented(400, 403, 404, 409)
-@limited
-@token_required
 @idempotent
 def assign(data: dict[str, Any], number: str) -> ResponseReturnValue:
     """Give it to an agent, a group, or both; over the agent's limit the answer warns."""
