@@ -1,0 +1,70 @@
+"""Every kind of mail is rendered from what the desk really queues."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from flask import Flask
+
+from app.accounts import invitations, links
+from app.accounts.models import LinkPurpose, Role
+from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.core import cache
+from app.core.db import db
+from app.mail import composing
+from app.mail.models import InboundEmail, OutboundEmail
+from app.tickets import conversation, notifications
+from app.tickets.models import HeldEmail, SlaClock, Ticket
+from app.tickets.words import Source
+from tests import factories
+
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+FOLDER = Path(__file__).resolve().parents[2] / "templates" / "email"
+
+
+def test_all_that_is_queued_can_be_rendered(app: Flask) -> None:
+    boss = factories.make_agent("boss@desk.example", role=Role.SUPERVISOR, presence="offline")
+    ann = RequesterInput("ann@customer.example", "Ann")
+    new = NewTicket(subject="Door", description="Stuck", requester=ann, source=Source.WEB)
+    ticket = db.session.get_one(Ticket, take_in(new, now=NOW).id)  # auto_response, group_ticket
+    machine = NewTicket(subject="x", description="x", requester=ann, source=Source.WEB)
+    db.session.execute(sa.text("update auto_response_template set is_active = false"))
+    db.session.execute(sa.text("update stamp set value = value + 1"))
+    cache.clear()
+    take_in(machine, now=NOW)  # ticket_link
+    notifications.assigned(ticket, boss.id, by_id=None, now=NOW)
+    conversation.customer_comment(ticket, "And?", by=ticket.requester, now=NOW)
+    conversation.reply(ticket, "Lift it.", by=boss, now=NOW)
+    box = factories.make_mailbox()
+    email = InboundEmail(
+        mailbox_id=box.id, content_hash="x", raw=b"x", size=1, received_at=NOW, due_at=NOW
+    )
+    db.session.add(email)
+    db.session.flush()
+    held = HeldEmail(
+        ticket_id=ticket.id,
+        inbound_email_id=email.id,
+        from_address="eve@x.example",
+        reason="New here.",
+        body="x",
+        created_at=NOW,
+    )
+    notifications.mail_held(ticket, held, now=NOW)
+    clock = db.session.scalars(sa.select(SlaClock).where(SlaClock.ticket_id == ticket.id)).first()
+    assert clock is not None
+    notifications.sla_warned(ticket, clock, now=NOW)
+    notifications.sla_breached(ticket, clock, now=NOW)
+    links.mail(LinkPurpose.SIGN_IN, "ann@customer.example", now=NOW)
+    links.mail(LinkPurpose.PASSWORD_RESET, "boss@desk.example", now=NOW)
+    invitations.invite("new@desk.example", name="New", role=Role.AGENT, by=boss, now=NOW)
+
+    rows = db.session.scalars(sa.select(OutboundEmail)).all()
+    assert {row.kind for row in rows} == {path.name for path in FOLDER.iterdir() if path.is_dir()}
+    for row in rows:
+        mail = composing.compose(row.kind, row.context)
+        row.subject, row.body_text, row.body_html = mail.subject, mail.text, mail.html
+        assert mail.subject
+        assert "http://localhost/" in mail.text
+        assert composing.build_mime(row, None)
