@@ -10,8 +10,9 @@ from app.accounts import directory
 from app.accounts.access import hidden_group_ids
 from app.accounts.models import AGENT_ROLES, Person, Presence
 from app.core.db import db
+from app.desk.ticket_reading import TicketFacts
 from app.tickets.models import LOAD, Tag, Ticket
-from app.tickets.words import Priority, Status
+from app.tickets.words import TRANSITIONS, Priority, Status
 
 KINDS = ("status", "priority", "assignment", "tags")
 
@@ -29,7 +30,7 @@ class Choice:
 Groups = list[tuple[str, str, list[Choice]]]  # (field, heading, choices)
 
 
-def menu(kind: str, ticket: Ticket, viewer: Person) -> Groups:
+def menu(kind: str, ticket: TicketFacts, viewer: Person) -> Groups:
     """Choices of one kind; statements only for the assignment."""
     match kind:
         case "status":
@@ -49,18 +50,16 @@ def known_tags() -> list[str]:
     return list(db.session.scalars(sa.select(Tag.name).order_by(Tag.name).limit(200)))
 
 
-def _statuses(ticket: Ticket, viewer: Person) -> list[Choice]:
+def _statuses(ticket: TicketFacts, viewer: Person) -> list[Choice]:
     found = [Choice(ticket.status.value, ticket.status.label, True)]
-    for status in Status:
-        if not ticket.can_become(status):
-            continue
+    for status in TRANSITIONS[ticket.status]:
         if ticket.status is Status.CANCELLED and not viewer.is_supervisor:
             continue
         found.append(Choice(status.value, status.label, False))
     return found
 
 
-def _holders(ticket: Ticket, viewer: Person) -> Groups:
+def _holders(ticket: TicketFacts, viewer: Person) -> Groups:
     """Nobody, me, then everybody with presence and load; and the groups."""
     working = sa.select(Person.id, Person.presence).where(
         Person.role.in_(AGENT_ROLES), Person.is_active

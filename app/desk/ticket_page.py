@@ -1,194 +1,51 @@
-"""What the ticket page shows: rows of the database turned into words, few statements."""
+"""Turns what was read of a ticket into what its page shows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from markupsafe import Markup
 
 from app.accounts import directory
-from app.accounts.models import Person, PersonEmail
-from app.core.db import db
+from app.accounts.access import hidden_group_ids
+from app.accounts.models import Person, Tier
 from app.core.html import text_to_html
-from app.mail.models import InboundEmail
+from app.desk import ticket_reading
+from app.desk.ticket_reading import TicketFacts
+from app.desk.ticket_views import (
+    ClockView,
+    CommentView,
+    EventGroup,
+    EventView,
+    HeldMail,
+    HistoryLine,
+    LinkedTicket,
+    PersonChip,
+    RequesterCard,
+    TicketView,
+    WhyEntry,
+)
 from app.sla import queries as sla_queries
 from app.tickets import attachments, catalog, clocks, timeline
 from app.tickets.attachments import FileChip
 from app.tickets.decisions import TITLES
-from app.tickets.models import (
-    Comment,
-    DecisionRecord,
-    HeldEmail,
-    SlaClock,
-    Ticket,
-    TicketEvent,
+from app.tickets.timeline import Line
+from app.tickets.words import (
+    AuthorKind,
+    ClockState,
+    EventKind,
+    Source,
+    Status,
+    Visibility,
 )
-from app.tickets.queries import visible_to
-from app.tickets.words import AuthorKind, ClockState, EventKind, HeldState, Source, Visibility
 from app.web import words
 
 NEWEST_COMMENTS = 50
+NEWEST_EVENTS = 300
 HISTORY_LINES = 100
-
-
-@dataclass(slots=True)
-class PersonChip:
-    """Somebody with an avatar."""
-
-    name: str
-    initials: str
-    hue: int
-
-
-@dataclass(slots=True)
-class TicketView:
-    """Header and properties of a ticket."""
-
-    number: str
-    path: str
-    subject: str
-    status: str
-    priority: str
-    version: int
-    category_text: str
-    source_text: str
-    assignee: PersonChip | None
-    group: str
-    tags: list[str]
-    fields: list[tuple[str, str]]
-    created_text: str
-    created_iso: str
-    created_title: str
-    due_text: str
-    due_tone: str
-    score_text: str
-    is_deleted: bool
-    can_delete: bool
-
-
-@dataclass(slots=True)
-class CommentView:
-    """A message of the conversation."""
-
-    kind: str
-    id: int | str
-    side: str
-    author: str
-    initials: str
-    hue: int
-    aside: str
-    time_text: str
-    time_iso: str
-    time_title: str
-    body_html: Markup
-    quoted_html: Markup
-    files: list[FileChip]
-    folded: str
-    at: datetime
-
-
-@dataclass(slots=True)
-class EventView:
-    """A thin line between messages."""
-
-    kind: str
-    text: str
-    icon: str
-    time_text: str
-    time_iso: str
-    time_title: str
-    at: datetime
-
-
-@dataclass(slots=True)
-class EventGroup:
-    """Several lines by one actor at about the same time, folded together."""
-
-    kind: str
-    text: str
-    icon: str
-    time_text: str
-    time_iso: str
-    time_title: str
-    events: list[EventView] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class ClockView:
-    """One SLA clock as a bar."""
-
-    label: str
-    text: str
-    tone: str
-    value: int
-    max: int
-
-
-@dataclass(slots=True)
-class HistoryLine:
-    """One line of history in words."""
-
-    time_text: str
-    time_iso: str
-    time_title: str
-    text: str
-
-
-@dataclass(slots=True)
-class WhyEntry:
-    """One automatic decision in words."""
-
-    title: str
-    time_text: str
-    time_iso: str
-    time_title: str
-    lines: list[str]
-
-
-@dataclass(slots=True)
-class HeldMail:
-    """A mail from someone new that waits for a decision."""
-
-    id: int
-    from_text: str
-    subject: str
-    excerpt: str
-    time_text: str
-    time_iso: str
-    time_title: str
-    reason: str
-    can_decide: bool
-
-
-@dataclass(slots=True)
-class LinkedTicket:
-    """Another ticket of the same requester."""
-
-    path: str
-    subject: str
-    status: str
-    age_text: str
-
-
-@dataclass(slots=True)
-class RequesterCard:
-    """Who asks."""
-
-    name: str
-    initials: str
-    hue: int
-    tier_label: str
-    organization: str
-    place: str
-    email: str
-    phone: str
-    others: list[LinkedTicket]
-    all_path: str
-
+ACTIVE = (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
 
 ICONS = {
     EventKind.CREATED: "inbox",
@@ -215,19 +72,20 @@ NOT_SHOWN_BETWEEN = (EventKind.COMMENT, EventKind.NOTE, EventKind.AUTO_RESPONSE,
 class TicketPage:
     """Builds the parts of one ticket's page for one viewer at one time."""
 
-    def __init__(self, ticket: Ticket, viewer: Person, *, now: datetime, tz: ZoneInfo) -> None:
+    def __init__(self, ticket: TicketFacts, viewer: Person, *, now: datetime, tz: ZoneInfo) -> None:
         self.ticket, self.viewer, self.now, self.tz = ticket, viewer, now, tz
         self.path = f"/desk/tickets/{ticket.number}"
+        self._kept_lines: list[Line] | None = None
 
     def view(self) -> TicketView:
-        """Header and properties; one statement (tags)."""
+        """Header and properties; no statement."""
         ticket = self.ticket
         due_text, due_tone = words.due_chip(
             ticket.next_due_at,
             ticket.next_warn_at,
             now=self.now,
-            paused=ticket.status == "pending",
-            active=ticket.is_active,
+            paused=ticket.status is Status.PENDING,
+            active=ticket.status in ACTIVE,
         )
         labels = {card.key: card.label for card in catalog.custom_fields()}
         agent = directory.agents().get(ticket.assignee_id or 0)
@@ -243,7 +101,7 @@ class TicketPage:
             source_text=SOURCES[ticket.source],
             assignee=PersonChip(agent.name, agent.initials, agent.hue) if agent else None,
             group=group.name if group else "",
-            tags=[tag.name for tag in ticket.tags],
+            tags=ticket.tag_names,
             fields=[(labels.get(k, k), str(v)) for k, v in ticket.custom_fields.items()],
             created_text=words.moment(ticket.created_at, self.now, self.tz),
             created_iso=words.iso(ticket.created_at),
@@ -260,39 +118,31 @@ class TicketPage:
     def entries(self, *, everything: bool = False) -> tuple[list[Any], bool]:
         """The conversation, oldest first, and whether older comments were left out.
 
-        Three statements: comments with authors, files, events.
+        Comments in one statement, files in another where there are any.
         """
         limit = 10_000 if everything else NEWEST_COMMENTS
-        rows = db.session.execute(
-            sa.select(
-                Comment.id,
-                Comment.author_id,
-                Comment.author_kind,
-                Comment.visibility,
-                Comment.body,
-                Comment.body_html,
-                Comment.quoted,
-                Comment.is_automatic,
-                Comment.source,
-                Comment.created_at,
-                Person.name,
-            )
-            .outerjoin(Person, Person.id == Comment.author_id)
-            .where(Comment.ticket_id == self.ticket.id)
-            .order_by(Comment.id.desc())
-            .limit(limit + 1)
-        ).all()
+        rows = ticket_reading.rows(
+            ticket_reading.COMMENTS, ticket_id=self.ticket.id, most=limit + 1
+        )
         left_out = len(rows) > limit
-        comments = list(reversed(rows[:limit]))
-        files = attachments.chips(self.ticket.id, self.path, with_internal=True)
+        comments = rows[:limit][::-1]
+        files: dict[int | None, list[FileChip]] = {}
+        if self.ticket.has_files:
+            files = attachments.chips(self.ticket.id, self.path, with_internal=True)
         views = [self._description(files.get(None, []))]
         views += [self._comment(row, files.get(row.id, [])) for row in comments]
         since = comments[0].created_at if left_out and comments else None
-        return self._with_events(views, self._events(since)), left_out
+        shown = [
+            line
+            for line in self._lines()
+            if line.kind not in NOT_SHOWN_BETWEEN and (since is None or line.created_at >= since)
+        ]
+        return self._with_events(views, shown[::-1]), left_out
 
     def clock_views(self) -> list[ClockView]:
         """The SLA clocks; one statement."""
-        return [self._clock(clock) for clock in self.ticket.clocks]
+        rows = ticket_reading.rows(ticket_reading.CLOCKS, ticket_id=self.ticket.id)
+        return [self._clock(clock) for clock in rows]
 
     def sla_name(self) -> str:
         """The policy's name, "" without one."""
@@ -302,33 +152,25 @@ class TicketPage:
         return next(found, "")
 
     def requester(self) -> RequesterCard:
-        """Who asks, with their newest other tickets that the viewer may see; two statements."""
-        person = self.ticket.requester
-        emails = sa.select(PersonEmail.address).where(
-            PersonEmail.person_id == person.id, PersonEmail.is_main
+        """Who asks, with their newest other tickets that the viewer may see; one statement."""
+        ticket = self.ticket
+        others = ticket_reading.rows(
+            ticket_reading.OTHER_TICKETS,
+            person_id=ticket.requester_id,
+            ticket_id=ticket.id,
+            hidden=sorted(hidden_group_ids(self.viewer)),
         )
-        email = db.session.scalar(emails) or ""
-        others = db.session.execute(
-            sa.select(Ticket.number, Ticket.subject, Ticket.status, Ticket.created_at)
-            .where(
-                Ticket.requester_id == person.id,
-                Ticket.id != self.ticket.id,
-                Ticket.deleted_at.is_(None),
-                visible_to(self.viewer),
-            )
-            .order_by(Ticket.id.desc())
-            .limit(4)
-        )
-        name = person.name or email or "Unknown"
+        name = ticket.requester_name or ticket.email or "Unknown"
+        tier = ticket.tier or ticket.organization_tier or Tier.STANDARD
         return RequesterCard(
             name=name,
             initials=directory.initials(name),
-            hue=directory.hue(person.id),
-            tier_label=person.effective_tier.value.capitalize(),
-            organization=person.organization.name if person.organization else "",
-            place=self._place(person),
-            email=email,
-            phone=person.phone,
+            hue=directory.hue(ticket.requester_id),
+            tier_label=tier.value.capitalize(),
+            organization=ticket.organization or "",
+            place=self._place(ticket.time_zone),
+            email=ticket.email or "",
+            phone=ticket.phone,
             others=[
                 LinkedTicket(
                     f"/desk/tickets/{row.number}",
@@ -338,61 +180,40 @@ class TicketPage:
                 )
                 for row in others
             ],
-            all_path=f"/desk/?view=all&requester={person.id}",
+            all_path=f"/desk/?view=all&requester={ticket.requester_id}",
         )
 
     def held(self) -> list[HeldMail]:
-        """Mails that wait for a decision; one statement."""
-        rows = db.session.execute(
-            sa.select(HeldEmail, InboundEmail.subject)
-            .join(InboundEmail, InboundEmail.id == HeldEmail.inbound_email_id)
-            .where(HeldEmail.ticket_id == self.ticket.id, HeldEmail.state == HeldState.WAITING)
-            .order_by(HeldEmail.id)
-            .limit(20)
-        )
+        """Mails that wait for a decision; one statement where there are any."""
+        if not self.ticket.has_held_mail:
+            return []
         return [
             HeldMail(
-                id=held.id,
-                from_text=f"{held.from_name} <{held.from_address}>".strip(),
-                subject=subject or "(no subject)",
-                excerpt=held.body[:600],
-                reason=held.reason,
+                id=row.id,
+                from_text=f"{row.from_name} <{row.from_address}>".strip(),
+                subject=row.subject or "(no subject)",
+                excerpt=row.body[:600],
+                reason=row.reason,
                 can_decide=True,
-                **self._times(held.created_at),
+                **self._times(row.created_at),
             )
-            for held, subject in rows
+            for row in ticket_reading.rows(ticket_reading.HELD, ticket_id=self.ticket.id)
         ]
 
     def newest(self) -> HistoryLine | None:
-        """The last line of history; one statement."""
-        newest = (
-            sa.select(TicketEvent)
-            .where(TicketEvent.ticket_id == self.ticket.id)
-            .order_by(TicketEvent.id.desc())
-            .limit(1)
-        )
-        event = db.session.scalar(newest)
-        return self._line(event) if event else None
+        """The last line of history; no statement after `entries`."""
+        lines = self._lines()
+        return self._line(lines[0]) if lines else None
 
     def history(self, before: int | None = None) -> tuple[list[HistoryLine], int | None]:
         """Lines of history, newest first, and where the next page begins."""
-        statement = sa.select(TicketEvent).where(TicketEvent.ticket_id == self.ticket.id)
-        if before is not None:
-            statement = statement.where(TicketEvent.id < before)
-        events = db.session.scalars(
-            statement.order_by(TicketEvent.id.desc()).limit(HISTORY_LINES + 1)
-        ).all()
-        more = events[HISTORY_LINES - 1].id if len(events) > HISTORY_LINES else None
-        return [self._line(event) for event in events[:HISTORY_LINES]], more
+        lines = timeline.lines(self.ticket.id, most=HISTORY_LINES + 1, before=before)
+        more = lines[HISTORY_LINES - 1].id if len(lines) > HISTORY_LINES else None
+        return [self._line(line) for line in lines[:HISTORY_LINES]], more
 
     def why(self) -> list[WhyEntry]:
         """Automatic decisions, newest first; one statement."""
-        rows = db.session.scalars(
-            sa.select(DecisionRecord)
-            .where(DecisionRecord.ticket_id == self.ticket.id)
-            .order_by(DecisionRecord.id.desc())
-            .limit(100)
-        )
+        rows = ticket_reading.rows(ticket_reading.DECISIONS, ticket_id=self.ticket.id)
         return [
             WhyEntry(
                 title=TITLES.get(row.kind, row.kind.replace("_", " ").capitalize()),
@@ -415,26 +236,26 @@ class TicketPage:
             "time_title": words.exact(then, self.tz),
         }
 
-    def _line(self, event: TicketEvent) -> HistoryLine:
+    def _line(self, event: Line) -> HistoryLine:
         return HistoryLine(text=timeline.describe(event), **self._times(event.created_at))
 
-    def _place(self, person: Person) -> str:
-        if not person.time_zone:
+    def _place(self, time_zone: str) -> str:
+        if not time_zone:
             return ""
-        there = words.moment(self.now, self.now, words.zone(person.time_zone))
-        city = person.time_zone.rpartition("/")[2].replace("_", " ")
+        there = words.moment(self.now, self.now, words.zone(time_zone))
+        city = time_zone.rpartition("/")[2].replace("_", " ")
         return f"{city}, {there} there"
 
     def _description(self, files: list[FileChip]) -> CommentView:
-        ticket, person = self.ticket, self.ticket.requester
-        name = person.name or "Unknown"
+        ticket = self.ticket
+        name = ticket.requester_name or "Unknown"
         return CommentView(
             kind="comment",
             id="description",
             side="requester",
             author=name,
             initials=directory.initials(name),
-            hue=directory.hue(person.id),
+            hue=directory.hue(ticket.requester_id),
             aside=SOURCES[ticket.source],
             body_html=Markup(text_to_html(ticket.description)),  # noqa: S704  (escaped there)
             quoted_html=_quoted(ticket.description_quoted),
@@ -451,7 +272,7 @@ class TicketPage:
         if row.visibility is Visibility.INTERNAL:
             side = "note"
         elif side == "agent":
-            aside = f"to {self.ticket.requester.name or 'the customer'}"
+            aside = f"to {self.ticket.requester_name or 'the customer'}"
         folded = ""
         if row.is_automatic:
             folded = "Automatic answer" if side == "system" else "Automatic reply"
@@ -471,19 +292,16 @@ class TicketPage:
             **self._times(row.created_at),
         )
 
-    def _events(self, since: datetime | None) -> list[TicketEvent]:
-        statement = sa.select(TicketEvent).where(
-            TicketEvent.ticket_id == self.ticket.id, TicketEvent.kind.not_in(NOT_SHOWN_BETWEEN)
-        )
-        if since is not None:
-            statement = statement.where(TicketEvent.created_at >= since)
-        newest = db.session.scalars(statement.order_by(TicketEvent.id.desc()).limit(200))
-        return list(reversed(newest.all()))
+    def _lines(self) -> list[Line]:
+        """The newest lines of history, newest first; one statement the first time."""
+        if self._kept_lines is None:
+            self._kept_lines = timeline.lines(self.ticket.id, most=NEWEST_EVENTS)
+        return self._kept_lines
 
-    def _with_events(self, views: list[CommentView], events: list[TicketEvent]) -> list[Any]:
+    def _with_events(self, views: list[CommentView], events: list[Line]) -> list[Any]:
         """Comments and events in order of time; a run of events by one actor is folded."""
         merged: list[Any] = []
-        waiting: list[TicketEvent] = []
+        waiting: list[Line] = []
 
         def flush() -> None:
             for run in _runs(waiting):
@@ -501,7 +319,7 @@ class TicketPage:
         flush()
         return merged
 
-    def _event_entry(self, run: list[TicketEvent]) -> EventView | EventGroup:
+    def _event_entry(self, run: list[Line]) -> EventView | EventGroup:
         lines = [
             EventView(
                 kind="event",
@@ -524,7 +342,7 @@ class TicketPage:
             **self._times(run[0].created_at),
         )
 
-    def _clock(self, clock: SlaClock) -> ClockView:
+    def _clock(self, clock: Any) -> ClockView:
         """A bar of minutes used; calendar time is approximated by the span between the ends."""
         now = self.now
         state = clocks.shown_state(clock, now)
@@ -555,9 +373,9 @@ class TicketPage:
         return ClockView(clock.target.label, text, tone, used, total)
 
 
-def _runs(events: list[TicketEvent]) -> list[list[TicketEvent]]:
+def _runs(events: list[Line]) -> list[list[Line]]:
     """Events split where the actor changes or two minutes pass."""
-    runs: list[list[TicketEvent]] = []
+    runs: list[list[Line]] = []
     for event in events:
         last = runs[-1][-1] if runs else None
         if (

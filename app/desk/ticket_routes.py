@@ -14,10 +14,12 @@ from app.channels import held_mail
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Conflict, DomainError, Invalid, NotFound
-from app.desk import menus
+from app.desk import menus, ticket_reading
 from app.desk.forms import ReplyForm, clean_line
 from app.desk.frame import viewer_zone
 from app.desk.ticket_page import TicketPage
+from app.desk.ticket_reading import TicketFacts
+from app.desk.ticket_views import ReplyView
 from app.routing import assignment
 from app.search.lists import row_of
 from app.tickets import attachments, conversation, lifecycle, properties, timeline
@@ -99,7 +101,7 @@ def comment(number: str) -> ResponseReturnValue:
     sent = "Note added" if added.visibility is Visibility.INTERNAL else "Reply sent"
     fresh = _load(number)
     if wants_fragment():
-        page = _page(fresh, notice=sent, reply=ReplyForm(formdata=None))
+        page = _page(fresh, notice=sent)
         also = ("composer", "properties", *CHANGED)
         return render(SHOW, fragment="conversation", also=also, **page)
     flash(sent, "success")
@@ -141,14 +143,13 @@ def restore(number: str) -> ResponseReturnValue:
     return redirect(f"/desk/tickets/{ticket.number}", 303)
 
 
-def _load(number: str) -> Ticket:
+def _load(number: str) -> TicketFacts:
     """The ticket for reading; supervisors may look at a deleted one."""
-    person = current_person()
-    return get_visible(number, to=person, deleted=person.is_supervisor)
+    return ticket_reading.find(number, to=current_person())
 
 
 def _page(
-    ticket: Ticket, *, problem: str = "", notice: str = "", reply: ReplyForm | None = None
+    ticket: TicketFacts, *, problem: str = "", notice: str = "", reply: ReplyForm | None = None
 ) -> dict[str, Any]:
     """Everything that the ticket's page and its blocks need."""
     person = current_person()
@@ -176,8 +177,8 @@ def _page(
         "history": history,
         "history_page": Pager("History", None, older) if older else None,
         "why": page.why() if tab == "why" else [],
-        "reply": reply or ReplyForm(formdata=None),
-        "reply_to": page.ticket.requester.name or "the customer",
+        "reply": ReplyView.of(reply) if reply else ReplyView(),
+        "reply_to": ticket.requester_name or "the customer",
         "cannot_reply": (
             f"This ticket is {ticket.status.label.lower()}: reopen it to reply. "
             "A note is seen by your team alone."
@@ -204,7 +205,7 @@ def _before() -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
-def _menu(ticket: Ticket, kind: str, problem: str = "") -> dict[str, Any]:
+def _menu(ticket: TicketFacts, kind: str, problem: str = "") -> dict[str, Any]:
     person = current_person()
     page = TicketPage(ticket, person, now=utcnow(), tz=viewer_zone(person))
     part = "show" if request.values.get("part") == "show" else "row"
@@ -213,14 +214,14 @@ def _menu(ticket: Ticket, kind: str, problem: str = "") -> dict[str, Any]:
         "part": part,
         "ticket": page.view(),
         "groups_of_choices": menus.menu(kind, ticket, person),
-        "tags": [tag.name for tag in ticket.tags],
+        "tags": ticket.tag_names,
         "known_tags": menus.known_tags() if kind == "tags" else [],
         "problem": problem,
         "back": _back(ticket, part),
     }
 
 
-def _back(ticket: Ticket, part: str) -> str:
+def _back(ticket: TicketFacts, part: str) -> str:
     """Where a browser without script goes on: a page of the desk, never another site."""
     wanted = request.values.get("back", "")
     if wanted.startswith("/desk/") and "\\" not in wanted and "\n" not in wanted:
@@ -228,7 +229,7 @@ def _back(ticket: Ticket, part: str) -> str:
     return f"/desk/tickets/{ticket.number}" if part == "show" else "/desk/"
 
 
-def _refused(ticket: Ticket, kind: str, error: DomainError) -> ResponseReturnValue:
+def _refused(ticket: TicketFacts, kind: str, error: DomainError) -> ResponseReturnValue:
     """What was chosen and why not, beside the control."""
     context = _menu(ticket, kind, error.message)
     if not wants_fragment():
@@ -243,7 +244,7 @@ def _refused(ticket: Ticket, kind: str, error: DomainError) -> ResponseReturnVal
     return response
 
 
-def _changed(ticket: Ticket, notice: str) -> ResponseReturnValue:
+def _changed(ticket: TicketFacts, notice: str) -> ResponseReturnValue:
     part = "show" if request.form.get("part") == "show" else "row"
     if not wants_fragment():
         flash(notice, "success")
@@ -255,7 +256,7 @@ def _changed(ticket: Ticket, notice: str) -> ResponseReturnValue:
     return render("desk/index.html", fragment="row", also=("notice",), row=row, notice=notice)
 
 
-def _not_sent(ticket: Ticket, form: ReplyForm, status: int) -> ResponseReturnValue:
+def _not_sent(ticket: TicketFacts, form: ReplyForm, status: int) -> ResponseReturnValue:
     """The composer with what was typed and what is wrong."""
     return render(SHOW, fragment="composer", status=status, **_page(ticket, reply=form))
 

@@ -138,7 +138,47 @@ METHODS = {
 }
 
 
-def describe(event: TicketEvent) -> str:
+@dataclass(slots=True)
+class Line:
+    """A line of history as pages read it."""
+
+    id: int
+    kind: EventKind
+    actor_name: str
+    field: str
+    from_value: str | None
+    to_value: str | None
+    details: dict[str, Any]
+    created_at: datetime
+
+
+_LINES = (
+    sa.select(
+        TicketEvent.id,
+        TicketEvent.kind,
+        TicketEvent.actor_name,
+        TicketEvent.field,
+        TicketEvent.from_value,
+        TicketEvent.to_value,
+        TicketEvent.details,
+        TicketEvent.created_at,
+    )
+    .where(TicketEvent.ticket_id == sa.bindparam("ticket_id"))
+    .order_by(TicketEvent.id.desc())
+    .limit(sa.bindparam("most"))
+)
+_LINES_BEFORE = _LINES.where(TicketEvent.id < sa.bindparam("before"))
+
+
+def lines(ticket_id: int, *, most: int, before: int | None = None) -> list[Line]:
+    """The newest lines of a ticket's history (before the one of an id), newest first."""
+    statement, values = _LINES, {"ticket_id": ticket_id, "most": most}
+    if before is not None:
+        statement, values = _LINES_BEFORE, values | {"before": before}
+    return [Line(*row) for row in db.session.connection().execute(statement, values)]
+
+
+def describe(event: TicketEvent | Line) -> str:
     """One line of history in words, without the time."""
     who = event.actor_name or "Deskhand"
     old, new = event.from_value, event.to_value
@@ -166,7 +206,7 @@ def describe(event: TicketEvent) -> str:
             return new or _PLAIN[event.kind].format(who=who)
 
 
-def _assigned(event: TicketEvent, who: str) -> str:
+def _assigned(event: TicketEvent | Line, who: str) -> str:
     if event.to_value is None:
         return f"{who} took it from {event.from_value}"
     method = event.details.get("method", AssignmentMethod.MANUAL)

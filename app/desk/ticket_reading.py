@@ -1,0 +1,206 @@
+"""Reads what the ticket page shows: columns instead of entities, statements made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.accounts.access import hidden_group_ids
+from app.accounts.models import Organization, Person, Tier
+from app.core.db import db
+from app.core.errors import NotFound
+from app.mail.models import InboundEmail
+from app.search.lists import ADDRESS, BETWEEN_TAGS, ITS_TAGS
+from app.tickets.models import Attachment, Comment, DecisionRecord, HeldEmail, SlaClock, Ticket
+from app.tickets.queries import NUMBER
+from app.tickets.words import Priority, Source, Status
+
+MOST_HELD = 20
+MOST_DECISIONS = 100
+OTHERS = 4
+
+
+@dataclass(slots=True)
+class TicketFacts:
+    """A ticket with its requester, as one statement reads them; ``tags`` is one text or None."""
+
+    id: int
+    number: str
+    version: int
+    subject: str
+    description: str
+    description_quoted: str
+    status: Status
+    priority: Priority
+    priority_score: int | None
+    category_id: int
+    subcategory_id: int | None
+    assignee_id: int | None
+    group_id: int | None
+    source: Source
+    custom_fields: dict[str, Any]
+    next_due_at: datetime | None
+    next_warn_at: datetime | None
+    sla_policy_id: int | None
+    created_at: datetime
+    deleted_at: datetime | None
+    tags: str | None
+    has_files: bool
+    has_held_mail: bool
+    requester_id: int
+    requester_name: str
+    phone: str
+    time_zone: str
+    tier: Tier | None
+    email: str | None
+    organization: str | None
+    organization_tier: Tier | None
+
+    @property
+    def tag_names(self) -> list[str]:
+        """The tags, sorted."""
+        return sorted(self.tags.split(BETWEEN_TAGS)) if self.tags else []
+
+
+def _any(model: type[Any], *where: Any) -> sa.Exists:
+    return sa.exists(sa.select(model.id).where(model.ticket_id == Ticket.id, *where))
+
+
+WAITING = sa.text("held_email.state = 'waiting'")  # as the partial index spells it
+FACTS = (
+    sa.select(
+        Ticket.id,
+        Ticket.number,
+        Ticket.version,
+        Ticket.subject,
+        Ticket.description,
+        Ticket.description_quoted,
+        Ticket.status,
+        Ticket.priority,
+        Ticket.priority_score,
+        Ticket.category_id,
+        Ticket.subcategory_id,
+        Ticket.assignee_id,
+        Ticket.group_id,
+        Ticket.source,
+        Ticket.custom_fields,
+        Ticket.next_due_at,
+        Ticket.next_warn_at,
+        Ticket.sla_policy_id,
+        Ticket.created_at,
+        Ticket.deleted_at,
+        ITS_TAGS,
+        _any(Attachment),
+        _any(HeldEmail, WAITING),
+        Person.id,
+        Person.name,
+        Person.phone,
+        Person.time_zone,
+        Person.tier,
+        ADDRESS,
+        Organization.name,
+        Organization.tier,
+    )
+    .join(Person, Person.id == Ticket.requester_id)
+    .outerjoin(Organization, Organization.id == Person.organization_id)
+    .where(Ticket.number == sa.bindparam("number"))
+)
+COMMENTS = (
+    sa.select(
+        Comment.id,
+        Comment.author_id,
+        Comment.author_kind,
+        Comment.visibility,
+        Comment.body,
+        Comment.quoted,
+        Comment.is_automatic,
+        Comment.source,
+        Comment.created_at,
+        Person.name,
+    )
+    .outerjoin(Person, Person.id == Comment.author_id)
+    .where(Comment.ticket_id == sa.bindparam("ticket_id"))
+    .order_by(Comment.id.desc())
+    .limit(sa.bindparam("most"))
+)
+CLOCKS = (
+    sa.select(
+        SlaClock.target,
+        SlaClock.state,
+        SlaClock.target_minutes,
+        SlaClock.started_at,
+        SlaClock.due_at,
+        SlaClock.warn_at,
+        SlaClock.left_seconds,
+        SlaClock.stopped_at,
+        SlaClock.breached_at,
+    )
+    .where(SlaClock.ticket_id == sa.bindparam("ticket_id"))
+    .order_by(SlaClock.id)
+)
+OTHER_TICKETS = (
+    sa.select(Ticket.number, Ticket.subject, Ticket.status, Ticket.created_at)
+    .where(
+        Ticket.requester_id == sa.bindparam("person_id"),
+        Ticket.id != sa.bindparam("ticket_id"),
+        Ticket.deleted_at.is_(None),
+        sa.or_(
+            Ticket.group_id.is_(None),
+            Ticket.group_id.not_in(sa.bindparam("hidden", expanding=True)),
+        ),
+    )
+    .order_by(Ticket.id.desc())
+    .limit(OTHERS)
+)
+HELD = (
+    sa.select(
+        HeldEmail.id,
+        HeldEmail.from_name,
+        HeldEmail.from_address,
+        HeldEmail.reason,
+        HeldEmail.body,
+        HeldEmail.created_at,
+        InboundEmail.subject,
+    )
+    .join(InboundEmail, InboundEmail.id == HeldEmail.inbound_email_id)
+    .where(HeldEmail.ticket_id == sa.bindparam("ticket_id"), WAITING)
+    .order_by(HeldEmail.id)
+    .limit(MOST_HELD)
+)
+DECISIONS = (
+    sa.select(
+        DecisionRecord.kind,
+        DecisionRecord.summary,
+        DecisionRecord.details,
+        DecisionRecord.created_at,
+    )
+    .where(DecisionRecord.ticket_id == sa.bindparam("ticket_id"))
+    .order_by(DecisionRecord.id.desc())
+    .limit(MOST_DECISIONS)
+)
+
+
+def find(number: str, *, to: Person) -> TicketFacts:
+    """The ticket of *number* for reading; supervisors may look at a deleted one. One statement.
+
+    Raises:
+        NotFound: unknown, deleted and foreign alike.
+    """
+    row: Any = None
+    if NUMBER.fullmatch(number):
+        row = db.session.connection().execute(FACTS, {"number": number.upper()}).one_or_none()
+    if row is not None:
+        facts = TicketFacts(*row)
+        is_there = facts.deleted_at is None or to.is_supervisor
+        if is_there and facts.group_id not in hidden_group_ids(to):
+            return facts
+    raise NotFound("There is no such ticket, or it is not for you.")
+
+
+def rows(statement: sa.Executable, **values: Any) -> Sequence[sa.Row[Any]]:
+    """All rows of one of the statements here."""
+    return db.session.connection().execute(statement, values).all()

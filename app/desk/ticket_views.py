@@ -1,0 +1,183 @@
+"""What the ticket page's template is given: everything in words, nothing left to look up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from markupsafe import Markup
+
+from app.desk.forms import ReplyForm
+from app.tickets.attachments import FileChip
+from app.tickets.words import Visibility
+
+
+@dataclass(slots=True)
+class PersonChip:
+    """Somebody with an avatar."""
+
+    name: str
+    initials: str
+    hue: int
+
+
+@dataclass(slots=True)
+class TicketView:
+    """Header and properties of a ticket."""
+
+    number: str
+    path: str
+    subject: str
+    status: str
+    priority: str
+    version: int
+    category_text: str
+    source_text: str
+    assignee: PersonChip | None
+    group: str
+    tags: list[str]
+    fields: list[tuple[str, str]]
+    created_text: str
+    created_iso: str
+    created_title: str
+    due_text: str
+    due_tone: str
+    score_text: str
+    is_deleted: bool
+    can_delete: bool
+
+
+@dataclass(slots=True)
+class CommentView:
+    """A message of the conversation."""
+
+    kind: str
+    id: int | str
+    side: str
+    author: str
+    initials: str
+    hue: int
+    aside: str
+    time_text: str
+    time_iso: str
+    time_title: str
+    body_html: Markup
+    quoted_html: Markup
+    files: list[FileChip]
+    folded: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class EventView:
+    """A thin line between messages."""
+
+    kind: str
+    text: str
+    icon: str
+    time_text: str
+    time_iso: str
+    time_title: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class EventGroup:
+    """Several lines by one actor at about the same time, folded together."""
+
+    kind: str
+    text: str
+    icon: str
+    time_text: str
+    time_iso: str
+    time_title: str
+    events: list[EventView] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ClockView:
+    """One SLA clock as a bar."""
+
+    label: str
+    text: str
+    tone: str
+    value: int
+    max: int
+
+
+@dataclass(slots=True)
+class HistoryLine:
+    """One line of history in words."""
+
+    time_text: str
+    time_iso: str
+    time_title: str
+    text: str
+
+
+@dataclass(slots=True)
+class WhyEntry:
+    """One automatic decision in words."""
+
+    title: str
+    time_text: str
+    time_iso: str
+    time_title: str
+    lines: list[str]
+
+
+@dataclass(slots=True)
+class HeldMail:
+    """A mail from someone new that waits for a decision."""
+
+    id: int
+    from_text: str
+    subject: str
+    excerpt: str
+    time_text: str
+    time_iso: str
+    time_title: str
+    reason: str
+    can_decide: bool
+
+
+@dataclass(slots=True)
+class LinkedTicket:
+    """Another ticket of the same requester."""
+
+    path: str
+    subject: str
+    status: str
+    age_text: str
+
+
+@dataclass(slots=True)
+class RequesterCard:
+    """Who asks."""
+
+    name: str
+    initials: str
+    hue: int
+    tier_label: str
+    organization: str
+    place: str
+    email: str
+    phone: str
+    others: list[LinkedTicket]
+    all_path: str
+
+
+@dataclass(slots=True)
+class ReplyView:
+    """The composer: what was typed, and what is wrong with it."""
+
+    body: str = ""
+    is_internal: bool = False
+    errors: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, form: ReplyForm) -> ReplyView:
+        """A form that came back."""
+        errors = (*form.body.errors, *form.attachments.errors, *form.visibility.errors)
+        is_internal = form.visibility.data == Visibility.INTERNAL.value
+        return cls(form.body.data or "", is_internal, [str(error) for error in errors])
