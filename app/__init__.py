@@ -35,6 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from app.web import assets
     from app.web.errors import init_errors
     from app.web.security import MAX_BODY, init_security
+    from app.web.templating import Environment
 
     settings = settings or load()
     configure_logs(settings.log_level)
@@ -43,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         template_folder=str(ROOT / "templates"),
         static_folder=str(ROOT / "static"),
     )
+    app.jinja_environment = Environment
     app.extensions["settings"] = settings
     app.extensions["bells"] = Bells(settings.queue_url)
     app.config.update(
