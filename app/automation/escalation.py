@@ -15,8 +15,10 @@ import structlog
 
 from app.accounts.models import Distribution, Group
 from app.core import cache
-from app.core.db import begin_write, db, is_busy
+from app.core.db import begin_write, db
 from app.core.errors import DomainError
+from app.core.jobs import is_stopping
+from app.core.outages import outage
 from app.sla import queries
 from app.sla.models import EscalationKind
 from app.sla.targets import Escalation
@@ -45,9 +47,9 @@ def sweep(now: datetime) -> Swept:
     One that fails is logged, tried again an hour later, and does not hold up the rest.
     """
     swept = Swept()
-    while told := _next(claim_breach, escalate, now, swept):
+    while not is_stopping() and (told := _next(claim_breach, escalate, now, swept)):
         swept.breached += told == "told"
-    while told := _next(claim_warning, warn, now, swept):
+    while not is_stopping() and (told := _next(claim_warning, warn, now, swept)):
         swept.warned += told == "told"
     return swept
 
@@ -72,7 +74,7 @@ def _next(
         db.session.commit()
     except Exception as error:
         db.session.rollback()
-        if clock_id is None or is_busy(error) or getattr(error, "connection_invalidated", False):
+        if clock_id is None or outage(error):
             raise  # not this clock's fault: the database is gone or busy, the next sweep goes on
         log.exception("escalation failed", clock=clock_id)
         begin_write()

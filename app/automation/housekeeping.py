@@ -10,6 +10,8 @@ import structlog
 from app.accounts import presence
 from app.accounts.models import LoginSession, OneTimeLink
 from app.core.db import begin_write, db
+from app.core.jobs import is_stopping
+from app.core.outages import outage
 from app.core.settings_store import setting
 from app.tickets import attachments, lifecycle
 from app.tickets.models import DecisionRecord, Ticket
@@ -48,6 +50,8 @@ def close_resolved(now: datetime) -> int:
     db.session.rollback()
     closed = 0
     for ticket_id in waiting:
+        if is_stopping():
+            break
         begin_write()
         try:
             again = sa.select(Ticket).where(Ticket.id == ticket_id, *ripe)
@@ -57,8 +61,10 @@ def close_resolved(now: datetime) -> int:
                 lifecycle.change_status(ticket, Status.CLOSED, by=System(), now=now)
                 closed += 1
             db.session.commit()
-        except Exception:
+        except Exception as error:
             db.session.rollback()
+            if outage(error):
+                raise
             log.exception("closing failed", ticket=ticket_id)
     return closed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from app.core.clock import utcnow
 from app.core.db import begin_write, db, is_busy
 from app.core.errors import DomainError
 from app.core.jobs import Job, bells, is_stopping
+from app.core.outages import outage
 from app.core.settings_store import setting
 from app.mail import automatic, mailboxes, parsing, receiving
 from app.mail.automatic import MailKind, Verdict
@@ -98,8 +100,9 @@ def process_due(clock: Callable[[], datetime] = utcnow, *, seconds: float = math
             # It will not get better by waiting.
             _settle(email_id, InboundState.QUARANTINED, error.message, now=clock())
         except Exception as error:
-            if is_busy(error) or getattr(error, "connection_invalidated", False):
-                raise  # not this mail's fault: its lease runs out and it is tried again
+            if outage(error):  # not this mail's fault, so no try of its five
+                _give_back(email_id, now=clock())
+                raise
             log.exception("mail cannot be taken in", mail=email_id)
             told = f"{type(error).__name__}: {error}"[:2000]
             if attempts >= MOST_TRIES:
@@ -358,6 +361,19 @@ def _put_off(email_id: int, attempts: int, error: str, *, now: datetime) -> None
         execution_options={"synchronize_session": False},
     )
     db.session.commit()
+
+
+def _give_back(email_id: int, *, now: datetime) -> None:
+    """Let it be tried again in a minute; where not even that can be written, after its lease."""
+    begin_write()
+    mine = sa.update(InboundEmail).where(InboundEmail.id == email_id)
+    with suppress(sa.exc.DBAPIError):
+        db.session.execute(
+            mine.values(due_at=now + timedelta(minutes=1), attempts=InboundEmail.attempts - 1),
+            execution_options={"synchronize_session": False},
+        )
+        db.session.commit()
+    db.session.rollback()
 
 
 def _shortened(text: str) -> str:

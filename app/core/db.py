@@ -103,13 +103,13 @@ _writing: ContextVar[bool] = ContextVar("writing", default=False)
 _patience: ContextVar[float] = ContextVar("patience", default=BUSY_SECONDS)
 
 
-def begin_write(*, patience: float = BUSY_SECONDS) -> None:
+def begin_write(*, patience: float | None = None) -> None:
     """End the running read transaction; from here to the next commit or rollback, write.
 
     Requests with an unsafe method, jobs and commands start like this by themselves.
     *patience*: seconds to wait for one's turn on SQLite.
     """
-    _patience.set(patience)
+    _patience.set(BUSY_SECONDS if patience is None else patience)
     if db.session().in_transaction():
         db.session.commit()
     _writing.set(True)
@@ -200,22 +200,36 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
 def _wait_for_turn(path: str, deadline: float) -> int:
     """Wait for the writers' file lock; the kernel frees it if we die. Returns the descriptor.
 
-    The kernel serves whoever came first, but knows no time limit: who must wait has a thread wait
-    for them. Trying again and again instead would leave it to chance who is next, and on a busy
-    machine somebody always loses.
+    The kernel knows no time limit: who must wait has a thread wait for them.
     """
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    turn = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    line = os.open(f"{path}.line", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take_turn(line, turn, fcntl.LOCK_NB)
     except BlockingIOError:
-        turn = _line().submit(fcntl.flock, descriptor, fcntl.LOCK_EX)
+        waiting = _line().submit(_take_turn, line, turn)
         try:
-            turn.result(max(0.0, deadline - time.monotonic()))
+            waiting.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
-            turn.add_done_callback(lambda _: os.close(descriptor))  # it comes too late
+            # It comes too late for us: given back as soon as it is had.
+            waiting.add_done_callback(lambda _: (os.close(line), os.close(turn)))
             locked = sqlite3.OperationalError("database is locked")
             raise sa.exc.OperationalError("BEGIN IMMEDIATE", {}, locked) from None
-    return descriptor
+    os.close(line)
+    return turn
+
+
+def _take_turn(line: int, turn: int, flag: int = 0) -> None:
+    """Lock the head of the line, then the turn.
+
+    A lock alone goes to whoever asks first once it is free, which is the one who just gave it
+    back and asks again: others waited for more than five seconds. The head of the line is next.
+    """
+    fcntl.flock(line, fcntl.LOCK_EX | flag)
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX | flag)
+    finally:
+        fcntl.flock(line, fcntl.LOCK_UN)
 
 
 @functools.cache

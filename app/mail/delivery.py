@@ -24,6 +24,7 @@ from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, db, is_busy
 from app.core.jobs import Job, bells, is_stopping
+from app.core.outages import outage
 from app.mail import composing
 from app.mail.models import Mailbox, OutboundEmail, OutboundState
 from app.settings import Settings
@@ -96,7 +97,7 @@ def _send(row: OutboundEmail, server: Server, done: Round, clock: Callable[[], d
         goes_on = not isinstance(error, ServerDown)
         done.put_off += _put_off(row, clock(), error=str(error))
     except Exception as error:
-        if is_busy(error) or getattr(error, "connection_invalidated", False):
+        if outage(error):
             raise  # not this mail's fault; the lease runs out and it is tried again
         log.exception("mail cannot be made", mail=row.id, kind=row.kind)
         done.put_off += _put_off(row, clock(), error=f"{type(error).__name__}: {error}")

@@ -13,7 +13,9 @@ import structlog
 from app.accounts import directory
 from app.accounts.models import Distribution, Group, Person
 from app.core import cache
-from app.core.db import begin_write, db, is_busy
+from app.core.db import begin_write, db
+from app.core.jobs import is_stopping
+from app.core.outages import outage
 from app.routing.assignment import desk, lock, take
 from app.routing.rules import Choice, Wanted, decide
 from app.tickets import catalog, decisions, holding, notifications
@@ -45,6 +47,8 @@ def hand_out(now: datetime) -> int:
     while batch := _read(after):
         now_open = _Openings(now)
         for row in batch:
+            if is_stopping():
+                return handed
             if row.is_told and not now_open.any_for(row):
                 continue
             if _hand_out(row.id, now):
@@ -120,7 +124,7 @@ def _hand_out(ticket_id: int, now: datetime) -> bool:
         db.session.commit()
     except Exception as error:
         db.session.rollback()
-        if is_busy(error):
+        if outage(error):
             raise
         log.exception("handing out failed", ticket=ticket_id)
         return False

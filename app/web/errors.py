@@ -7,12 +7,14 @@ from flask import Flask, g, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from jinja2_fragments.flask import render_block
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException
 
-from app.core.db import close_session, is_busy
+from app.core.db import close_session
 from app.core.errors import DomainError, Invalid
+from app.core.outages import Outage, outage
 from app.web.htmx import wants_fragment
+from app.web.sent_form import sent_form
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,19 @@ ADVICE = {
     500: "Try again in a moment. If it stays, tell us the number below.",
     503: "Nothing was lost or half done. Try again in a few seconds.",
 }
+SEND_AGAIN = (429, 500, 503)  # the same form may well be taken later
+# Title and advice of a 503.
+OUTAGES = {
+    Outage.BUSY: (TITLES[503], ADVICE[503]),
+    Outage.DATABASE: (
+        "We cannot do this right now",
+        "Our database does not answer. Nothing was half done. Try again in a minute.",
+    ),
+    Outage.DISK: (
+        "We cannot keep anything right now",
+        "Our disk is full or broken. Nothing was half done. Try again later, or without files.",
+    ),
+}
 
 
 def init_errors(app: Flask) -> None:
@@ -49,17 +64,16 @@ def init_errors(app: Flask) -> None:
     app.register_error_handler(DomainError, _domain)
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(OperationalError, _database)
     app.register_error_handler(DataError, _data)
     app.register_error_handler(Exception, _unexpected)
 
 
 def answer(
-    status: int, message: str = "", errors: dict[str, str] | None = None
+    status: int, message: str = "", errors: dict[str, str] | None = None, title: str = ""
 ) -> ResponseReturnValue:
     """An error page, or RFC 9457 problem details for the API."""
     close_session()  # nothing half-written, and the page below may read
-    title = TITLES.get(status, "That did not work")
+    title = title or TITLES.get(status, "That did not work")
     detail = message or ADVICE.get(status, "Go back and try again.")
     request_id = g.get("request_id", "")
     if request.path.startswith("/api/"):
@@ -80,7 +94,8 @@ def answer(
             response.headers["HX-Retarget"] = "#notices"
             response.headers["HX-Reswap"] = "innerHTML"
         else:
-            response = make_response(render_template("errors.html", **words))
+            again = sent_form() if status in SEND_AGAIN else None
+            response = make_response(render_template("errors.html", again=again, **words))
     response.status_code = status
     if status in (429, 503):
         response.headers["Retry-After"] = "5" if status == 503 else "60"
@@ -111,13 +126,6 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     return answered
 
 
-def _database(error: OperationalError) -> ResponseReturnValue:
-    if is_busy(error):
-        log.warning("database busy", path=request.path)
-        return answer(503)
-    return _unexpected(error)
-
-
 def _data(error: DataError) -> ResponseReturnValue:
     """A value that the database cannot hold (an id of 40 digits): bad input, not our fault."""
     log.info("value refused by the database", path=request.path)
@@ -125,5 +133,11 @@ def _data(error: DataError) -> ResponseReturnValue:
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:
+    if kind := outage(error):
+        log.warning(
+            "outage", kind=kind.value, error=str(error).partition("\n")[0], path=request.path
+        )
+        title, advice = OUTAGES[kind]
+        return answer(503, advice, title=title)
     log.exception("unexpected error", path=request.path, method=request.method)
     return answer(500)
