@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import smtplib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ssl import create_default_context
@@ -36,6 +37,8 @@ TIMEOUT_SECONDS = 30.0  # for each answer of the server
 GIVE_UP_AFTER = timedelta(days=2)
 FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=4)
 TRIES_TO_MARK = 6
+MOST_HANG_UPS = 3  # in a row: then it is the server, not the mails
+SIGN_IN_NEEDED = (530, 538)  # RFC 4954, section 6: our setting is wrong, not the mail
 
 
 @dataclass(slots=True)
@@ -57,6 +60,10 @@ class Rejected(Exception):
 
 class PutOff(Exception):
     """The server says that this mail may be tried again."""
+
+
+class HungUp(PutOff):
+    """The server ended the conversation, or fell silent, in the midst of this mail."""
 
 
 def send_due(clock: Callable[[], datetime] = utcnow, *, seconds: float = math.inf) -> Round:
@@ -176,12 +183,13 @@ def _store(row: OutboundEmail, values: dict[str, object]) -> None:
 
 
 class Server:
-    """One SMTP connection for a round, made when the first mail needs it."""
+    """One SMTP connection at a time for a round, made when a mail needs it."""
 
     def __init__(self, url: str, own_name: str) -> None:
         self._parts = urlsplit(url)
         self._own_name = own_name
         self._connection: smtplib.SMTP | None = None
+        self._hung_up = 0  # times in a row
 
     def send(self, sender: str, recipient: str, data: bytes) -> None:
         """Hand over one mail; returns once the server has taken responsibility for it.
@@ -189,24 +197,63 @@ class Server:
         Raises:
             ServerDown, PutOff, Rejected: by the server's reply code (RFC 5321, section 4.2.1).
         """
-        connection = self._connection or self._connect()
-        options = []
-        if not recipient.isascii():
-            if not connection.has_extn("smtputf8"):
-                raise Rejected("the mail server takes no addresses beyond ASCII")
-            options = ["SMTPUTF8"]
         try:
-            connection.sendmail(sender, [recipient], data, mail_options=options)
-        except smtplib.SMTPRecipientsRefused as error:
-            raise _verdict(*error.recipients[recipient]) from error
-        except smtplib.SMTPResponseException as error:
-            if error.smtp_code == 421:
-                self.close()
-                raise ServerDown(_words(error.smtp_code, error.smtp_error)) from error
-            raise _verdict(error.smtp_code, error.smtp_error) from error
+            connection = self._addressed(sender, recipient, len(data))
+            with self._conversation(connection):
+                _transfer(connection, data)
+        except HungUp as error:
+            self._hung_up += 1
+            if self._hung_up == MOST_HANG_UPS:
+                raise ServerDown(str(error)) from error
+            raise
+        self._hung_up = 0
+
+    def _addressed(self, sender: str, recipient: str, size: int) -> smtplib.SMTP:
+        """A connection whose server waits for the content of a mail to *recipient*."""
+        while True:
+            is_kept = self._connection is not None
+            connection = self._connection or self._connect()
+            options = [f"SIZE={size}"] if connection.has_extn("size") else []
+            if not recipient.isascii():
+                if not connection.has_extn("smtputf8"):
+                    raise Rejected("the mail server takes no addresses beyond ASCII")
+                options.append("SMTPUTF8")
+            try:
+                with self._conversation(connection):
+                    _check(*connection.mail(sender, options))
+                    _check(*connection.rcpt(recipient))
+            except HungUp:
+                if is_kept:  # servers end old connections, also after many wrong recipients
+                    continue
+                raise
+            return connection
+
+    @contextmanager
+    def _conversation(self, connection: smtplib.SMTP) -> Iterator[None]:
+        """Afterwards the connection is ready for the next mail, or gone."""
+        try:
+            yield
+        except HungUp:
+            self._drop()
+            raise
+        except (Rejected, PutOff, ServerDown):
+            self._reset(connection)
+            raise
         except (OSError, smtplib.SMTPException) as error:
-            self.close()
-            raise ServerDown(_said(error)) from error
+            self._drop()
+            raise HungUp(_said(error)) from error
+
+    def _reset(self, connection: smtplib.SMTP) -> None:
+        try:
+            connection.rset()
+        except (OSError, smtplib.SMTPException):
+            self._drop()
+
+    def _drop(self) -> None:
+        """End the connection without a word."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _connect(self) -> smtplib.SMTP:
         parts = self._parts
@@ -246,14 +293,34 @@ class Server:
                 connection.close()
 
 
-def _verdict(code: int, text: bytes | str) -> Exception:
-    """5xx is for ever; everything else may be tried again."""
-    return (Rejected if 500 <= code < 600 else PutOff)(_words(code, text))
+def _transfer(connection: smtplib.SMTP, data: bytes) -> None:
+    try:
+        _check(*connection.data(data))
+    except smtplib.SMTPDataError as error:  # it did not ask for the content
+        _check(error.smtp_code, error.smtp_error)
+        raise HungUp(_said(error)) from error
+
+
+def _check(code: int, text: bytes | str) -> None:
+    """Return on success.
+
+    Raises:
+        Rejected, HungUp, ServerDown, PutOff: 5xx is for ever, but for a sign-in that is missing;
+            421 and what is no reply end the conversation; the rest may be tried again.
+    """
+    if 200 <= code < 300:
+        return
+    words = _words(code, text)
+    if code in SIGN_IN_NEEDED:
+        raise ServerDown(words)
+    if 500 <= code < 600:
+        raise Rejected(words)
+    raise (HungUp if code == 421 or code < 200 else PutOff)(words)
 
 
 def _words(code: int, text: bytes | str) -> str:
     said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return f"{code} {' '.join(said.split())}"
+    return f"{code if code > 0 else 'no reply in SMTP:'} {' '.join(said.split())}"
 
 
 def _said(error: Exception) -> str:
