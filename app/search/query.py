@@ -99,7 +99,7 @@ def _common(terms: Iterable[Term]) -> set[Term]:
     if not doubtful:
         return set()
     values = {f"q{place}": f'"{term.last}"' for place, term in enumerate(doubtful)}
-    found = db.session.execute(_counts(len(doubtful)), values)
+    found = db.session.connection().execute(_counts(len(doubtful)), values)
     return {doubtful[place] for place, count in found if count > MANY}
 
 
@@ -197,7 +197,7 @@ def newest(
     direction = "asc" if backwards else "desc"
     statement = _newest(comparison, direction, bool(hidden), _is_sqlite())
     values = {"q": words, "limit": limit + 1, "mark": mark, "hidden": sorted(hidden)}
-    ids = list(db.session.scalars(statement, values))
+    ids = list(db.session.connection().scalars(statement, values))
     return Hits(ids[:limit], len(ids) > limit)
 
 
@@ -212,7 +212,7 @@ def best(words: str, *, hidden: frozenset[int], limit: int, offset: int = 0) -> 
     """The same, best first among the newest `RANKED`: in number and subject before elsewhere."""
     statement = _best(bool(hidden), _is_sqlite())
     values = {"q": words, "limit": limit + 1, "offset": offset, "hidden": sorted(hidden)}
-    ids = list(db.session.scalars(statement, values))
+    ids = list(db.session.connection().scalars(statement, values))
     return Hits(ids[:limit], len(ids) > limit)
 
 
@@ -229,7 +229,7 @@ def count(words: str, *, hidden: frozenset[int], cap: int) -> int:
     """How many tickets an agent finds, at most *cap* + 1."""
     statement = _count(bool(hidden), _is_sqlite())
     values = {"q": words, "limit": cap + 1, "hidden": sorted(hidden)}
-    return db.session.scalar(statement, values) or 0
+    return db.session.connection().scalar(statement, values) or 0
 
 
 @lru_cache

@@ -46,7 +46,8 @@ def iso(then: datetime) -> str:
 
 def ago(then: datetime, now: datetime) -> str:
     """An age: "now", "35 m", "2 h", "3 d", "5 w", "4 mo", "2 y"."""
-    seconds = int((now - then).total_seconds())
+    age = now - then
+    seconds = age.days * 86_400 + age.seconds
     if seconds < 60:
         return "now"
     for limit, size, unit in _AGES:
