@@ -12,8 +12,10 @@ from app.process.supervisor import die_with
 if TYPE_CHECKING:
     from flask import Flask
 
-# Two processes with one Python thread each: more threads only wait for each other and lengthen
-# the tail of writes (measured on two cores).
+    from app.web.bodies import OneAtATime
+
+# Two processes that work on one request each at a time (see `app.web.bodies`): more at once only
+# wait for each other and lengthen the tail of writes (measured on two cores).
 WORKERS = 2
 # Open connections a process holds, idle ones included: a lower number would let the browsers' kept
 # connections lock newcomers out.
@@ -34,6 +36,8 @@ def serve(*, host: str, port: int, workers: int = WORKERS) -> None:
     from granian.log import LogLevels
     from granian.server import Server
 
+    from app.web.bodies import THREADS
+
     global _loaded, _server_pid
     _loaded = _load()
     _server_pid = os.getpid()
@@ -45,7 +49,7 @@ def serve(*, host: str, port: int, workers: int = WORKERS) -> None:
         port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=1,
+        blocking_threads=THREADS,
         backlog=1024,
         backpressure=CONNECTIONS,
         websockets=False,
@@ -57,13 +61,14 @@ def serve(*, host: str, port: int, workers: int = WORKERS) -> None:
     server.serve(target_loader=application, wrap_loader=False)
 
 
-def application() -> Flask:
+def application() -> OneAtATime:
     """Return the application; called by the server in each new worker process."""
+    from app.web.bodies import OneAtATime
+
     gc.set_threshold(20_000, 20, 50)
     if _loaded is not None:  # forked from the server
         die_with(_server_pid)
-        return _loaded
-    return _load()  # spawned: Python 3.14 and newer
+    return OneAtATime(_loaded or _load())  # spawned: Python 3.14 and newer
 
 
 def _load() -> Flask:

@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.formparser import FormDataParser
 
 from app.core.db import begin_read, begin_write
+from app.web.bodies import take_body
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -86,6 +87,7 @@ def _start() -> None:
     if getattr(view, "takes_files", False):
         sizes = {"multipart/form-data": MAX_UPLOAD, "application/json": MAX_JSON}
         request.max_content_length = sizes.get(request.mimetype, MAX_BODY)
+    take_body(request)
     if request.method in ("GET", "HEAD", "OPTIONS") or getattr(view, "reads_first", False):
         begin_read()
     else:

@@ -165,6 +165,20 @@ def test_a_killed_web_process_is_replaced_while_the_other_serves(shared_desk: De
     assert b"ok" in shared_desk.get("/healthz")
 
 
+@pytest.mark.slow
+def test_a_slow_upload_holds_up_nobody(shared_desk: Desk) -> None:
+    """As many at once as the web server has processes, and more."""
+    head = b"POST /tickets/new HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n"
+    kind = b"Content-Type: application/x-www-form-urlencoded\r\n\r\nname="
+    slow = [socket.create_connection(("127.0.0.1", shared_desk.port)) for _ in range(6)]
+    for connection in slow:
+        connection.sendall(head + kind)
+    for _ in range(4):
+        assert b"ok" in shared_desk.get("/healthz")
+    for connection in slow:
+        connection.close()
+
+
 def web_processes(server: int) -> set[int]:
     """Process ids of the server's workers."""
     text = Path(f"/proc/{server}/task/{server}/children").read_text()

@@ -1,0 +1,77 @@
+"""Bodies of requests are read while others work: a slow upload holds up nobody.
+
+A process works on one request at a time (more only wait for each other: one interpreter lock, one
+writer), but has many threads. Whoever sends a body gives up the turn until all of it has arrived.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable
+from tempfile import SpooledTemporaryFile
+from threading import Lock
+from typing import IO, Any, cast
+
+from flask import Request
+from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.wsgi import get_input_stream
+
+from app.web.limits import network
+
+THREADS = 32  # of a process: so many bodies arrive at once
+MOST_OF_ONE = 8  # bodies of one network address: nobody takes all threads by sending nothing
+IN_MEMORY = 256 * 1024  # bytes of a body; what is longer goes to a file
+TURN, BODY = "deskhand.turn", "deskhand.body"  # in the environ
+
+_arriving: Counter[str] = Counter()
+_counting = Lock()
+
+
+class OneAtATime:
+    """WSGI middleware that lets one thread of a process work at a time."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self._app, self._turn = app, Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Wait for the turn, then work."""
+        environ[TURN] = self._turn
+        try:
+            with self._turn:
+                return self._app(environ, start_response)
+        finally:
+            if body := environ.get(BODY):
+                body.close()
+
+
+def take_body(request: Request) -> None:
+    """Wait until the whole body is here, if there is one that the request may have.
+
+    Raises:
+        RequestEntityTooLarge: it is longer than it may be.
+        ServiceUnavailable: this address sends too many at once.
+    """
+    turn: Lock | None = request.environ.get(TURN)
+    has_body = request.content_length or "Transfer-Encoding" in request.headers
+    if turn is None or not has_body:
+        return
+    stream = get_input_stream(request.environ, max_content_length=request.max_content_length)
+    address = network()
+    with _counting:
+        if _arriving[address] >= MOST_OF_ONE:
+            raise ServiceUnavailable
+        _arriving[address] += 1
+    body = cast(IO[bytes], SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115  (closed above)
+    request.environ[BODY] = body
+    turn.release()
+    try:
+        shutil.copyfileobj(stream, body)
+    finally:
+        turn.acquire()
+        with _counting:
+            _arriving[address] -= 1
+            if not _arriving[address]:
+                del _arriving[address]
+    body.seek(0)
+    request.environ |= {"wsgi.input": body, "wsgi.input_terminated": True}
