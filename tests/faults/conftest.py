@@ -7,12 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from flask import Flask
+from flask_migrate import upgrade
+
 from app import create_app
 from app.accounts.models import Role
 from app.accounts.tokens import make_token
+from app.core import cache
 from app.core.clock import utcnow
-from app.core.db import begin_write, db
+from app.core.db import begin_write, close_session, db
 from app.settings import load
+from tests import servers
+from tests.conftest import Browser
 from tests.factories import make_agent
 from tests.faults.own_redis import OwnRedis
 from tests.faults.site import Site
@@ -62,6 +68,34 @@ def running_desk(folder: Path, redis: OwnRedis | None = None) -> Iterator[Runnin
         finally:
             if desk.process.poll() is None:
                 desk.stop()
+
+
+@contextmanager
+def own_app(folder: Path, **environ: str) -> Iterator[Flask]:
+    """An application with a database of its own in *folder*, in its context."""
+    app = create_app(
+        load(
+            {
+                "DESKHAND_DATA_DIR": str(folder),
+                "DESKHAND_REDIS_URL": servers.redis_url(),
+                "DESKHAND_LOG_LEVEL": "ERROR",
+                "DESKHAND_RATE_LIMITS": "off",
+                "DESKHAND_FORM_MIN_SECONDS": "0",
+                **environ,
+            }
+        )
+    )
+    app.testing = True
+    app.test_client_class = Browser
+    with app.app_context():
+        upgrade()
+        cache.clear()
+        try:
+            yield app
+        finally:
+            close_session()
+            db.engine.dispose()
+            cache.clear()
 
 
 def _token(folder: Path) -> str:

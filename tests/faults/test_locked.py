@@ -16,21 +16,16 @@ import pytest
 import sqlalchemy as sa
 from aiosmtpd.smtp import Envelope
 from flask import Flask
-from flask_migrate import upgrade
 
-from app import create_app
 from app.accounts import invitations, passwords
 from app.accounts.models import Person, Role
-from app.core import cache
 from app.core import db as database
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.mail import delivery, outbox, receiving
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
-from app.settings import load
 from app.tickets.models import Ticket
-from tests import servers
-from tests.conftest import Browser
+from tests.faults.conftest import own_app
 from tests.faults.site import TICKET
 from tests.mail.smtp import smtp_server
 from tests.portal.conftest import Visitor
@@ -44,26 +39,9 @@ MAIL = {"number": "TKT-7K2M9QXA", "subject": "Help", "recipient": "Ann", "priori
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Flask]:
-    with smtp_server() as inbox:
-        environ = {
-            "DESKHAND_DATA_DIR": str(tmp_path),
-            "DESKHAND_REDIS_URL": servers.redis_url(),
-            "DESKHAND_SMTP_URL": inbox.url,
-            "DESKHAND_LOG_LEVEL": "ERROR",
-            "DESKHAND_RATE_LIMITS": "off",
-            "DESKHAND_FORM_MIN_SECONDS": "0",
-        }
-        app = create_app(load(environ))
-        app.testing = True
-        app.test_client_class = Browser
+    with smtp_server() as inbox, own_app(tmp_path, DESKHAND_SMTP_URL=inbox.url) as app:
         app.extensions["inbox"] = inbox
-        with app.app_context():
-            upgrade()
-            cache.clear()
-            yield app
-            close_session()
-            db.engine.dispose()
-            cache.clear()
+        yield app
 
 
 class LongWriter:
