@@ -18,7 +18,7 @@ from app.search.counts import KEPT_SECONDS, rail_counts
 from app.web import words
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RailItem:
     """One link of the rail; ``count`` is in words ("12", "1,000+", "")."""
 
@@ -45,8 +45,8 @@ class Me:
 class DeskFrame:
     """For layouts/desk.html."""
 
-    views: list[RailItem]
-    groups: list[RailItem]
+    views: tuple[RailItem, ...]
+    groups: tuple[RailItem, ...]
     me: Me
 
 
@@ -55,16 +55,13 @@ def desk_frame() -> DeskFrame:
     person = current_person()
     counts = rail_counts(person)
     here = request.args.get("view", "unresolved") if request.path == "/desk/" else ""
-    views = [
-        RailItem(
-            item.label, item.path, item.icon, item.count, item.key == here, item.key == "overdue"
-        )
-        for item in counts.views
-    ]
-    groups = [
-        RailItem(item.label, item.path, item.icon, item.count, item.key == here, False)
-        for item in counts.groups
-    ]
+    views = tuple(
+        RailItem(v.label, v.path, v.icon, v.count, v.key == here, v.key == "overdue")
+        for v in counts.views
+    )
+    groups = tuple(
+        RailItem(g.label, g.path, g.icon, g.count, g.key == here, False) for g in counts.groups
+    )
     return DeskFrame(views, groups, _me(person))
 
 

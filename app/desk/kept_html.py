@@ -1,25 +1,63 @@
-"""HTML of rows that is made once and kept in the process.
+"""HTML that is made once and kept in the process: rows of lists, entries of conversations, rails.
 
-What is kept is a pure function of its key, so it is never stale: a row holds all that stands in it.
+What is kept is a pure function of its key, so it is never stale: the key is a tuple of all that
+stands in it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from flask import Flask, get_template_attribute
 from markupsafe import Markup
 
+from app.desk.frame import RailItem
+from app.desk.ticket_views import CommentView, Entry, EventGroup
 from app.search.lists import TicketRow
 
-MOST = 2_000  # rows, of some two kilobytes
+ROWS = 2_000  # of some two kilobytes
+ENTRIES = 1_000
+RAILS = 100
+LONGEST = 4_000  # characters of a comment that is kept
 
 
 def init_kept_html(app: Flask) -> None:
-    """Add the Jinja global ``kept_row(row)``; keeps nothing while templates are being written."""
-    app.jinja_env.globals["kept_row"] = _row if app.debug else lru_cache(MOST)(_row)
+    """Add the Jinja globals ``kept_row``, ``kept_entry`` and ``kept_rail``.
+
+    While templates are being written nothing is kept.
+    """
+
+    def keep(make: Callable[[Any], Markup], most: int) -> Callable[[Any], Markup]:
+        return make if app.debug else lru_cache(most)(make)
+
+    keep_entry = keep(_entry, ENTRIES)
+
+    def entry(shown: Entry) -> Markup:
+        is_long = isinstance(shown, CommentView) and len(shown.body + shown.quoted) > LONGEST
+        return _entry(shown) if is_long else keep_entry(shown)
+
+    app.jinja_env.globals.update(
+        kept_row=keep(_row, ROWS), kept_entry=entry, kept_rail=keep(_rail, RAILS)
+    )
 
 
 def _row(row: TicketRow) -> Markup:
-    html: Markup = get_template_attribute("desk/_ticket_row.html", "ticket_row")(row)
+    return _made("desk/_ticket_row.html", "ticket_row", row)
+
+
+def _entry(entry: Entry) -> Markup:
+    if isinstance(entry, CommentView):
+        return _made("components/comment.html", "comment", entry)
+    kind = "events" if isinstance(entry, EventGroup) else "event"
+    return _made("components/event.html", kind, entry)
+
+
+def _rail(items: tuple[RailItem, ...]) -> Markup:
+    return _made("components/rail.html", "rail", items)
+
+
+def _made(template: str, macro: str, what: object) -> Markup:
+    html: Markup = get_template_attribute(template, macro)(what)
     return html

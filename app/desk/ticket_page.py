@@ -6,17 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from markupsafe import Markup
-
 from app.accounts import directory
 from app.accounts.access import hidden_group_ids
 from app.accounts.models import Person, Tier
-from app.core.html import text_to_html
 from app.desk import ticket_reading
 from app.desk.ticket_reading import TicketFacts
 from app.desk.ticket_views import (
     ClockView,
     CommentView,
+    Entry,
     EventGroup,
     EventView,
     HeldMail,
@@ -115,7 +113,7 @@ class TicketPage:
             can_delete=self.viewer.is_supervisor and ticket.deleted_at is None,
         )
 
-    def entries(self, *, everything: bool = False) -> tuple[list[Any], bool]:
+    def entries(self, *, everything: bool = False) -> tuple[list[Entry], bool]:
         """The conversation, oldest first, and whether older comments were left out.
 
         Comments in one statement, files in another where there are any.
@@ -250,16 +248,15 @@ class TicketPage:
         ticket = self.ticket
         name = ticket.requester_name or "Unknown"
         return CommentView(
-            kind="comment",
             id="description",
             side="requester",
             author=name,
             initials=directory.initials(name),
             hue=directory.hue(ticket.requester_id),
             aside=SOURCES[ticket.source],
-            body_html=Markup(text_to_html(ticket.description)),  # noqa: S704  (escaped there)
-            quoted_html=_quoted(ticket.description_quoted),
-            files=files,
+            body=ticket.description,
+            quoted=ticket.description_quoted,
+            files=tuple(files),
             folded="",
             at=ticket.created_at,
             **self._times(ticket.created_at),
@@ -277,16 +274,15 @@ class TicketPage:
         if row.is_automatic:
             folded = "Automatic answer" if side == "system" else "Automatic reply"
         return CommentView(
-            kind="comment",
             id=row.id,
             side=side,
             author=name,
             initials=directory.initials(name),
             hue=directory.hue(row.author_id or 0),
             aside=aside,
-            body_html=Markup(text_to_html(row.body)),  # noqa: S704  (escaped there)
-            quoted_html=_quoted(row.quoted),
-            files=files,
+            body=row.body,
+            quoted=row.quoted,
+            files=tuple(files),
             folded=folded,
             at=row.created_at,
             **self._times(row.created_at),
@@ -298,9 +294,9 @@ class TicketPage:
             self._kept_lines = timeline.lines(self.ticket.id, most=NEWEST_EVENTS)
         return self._kept_lines
 
-    def _with_events(self, views: list[CommentView], events: list[Line]) -> list[Any]:
+    def _with_events(self, views: list[CommentView], events: list[Line]) -> list[Entry]:
         """Comments and events in order of time; a run of events by one actor is folded."""
-        merged: list[Any] = []
+        merged: list[Entry] = []
         waiting: list[Line] = []
 
         def flush() -> None:
@@ -322,7 +318,6 @@ class TicketPage:
     def _event_entry(self, run: list[Line]) -> EventView | EventGroup:
         lines = [
             EventView(
-                kind="event",
                 text=timeline.describe(event),
                 icon=ICONS.get(event.kind, "zap"),
                 at=event.created_at,
@@ -335,10 +330,9 @@ class TicketPage:
         names = list(dict.fromkeys((e.field or e.kind.value).replace("_", " ") for e in run))
         who = run[0].actor_name or "Deskhand"
         return EventGroup(
-            kind="events",
             text=f"{len(run)} changes by {who}: {', '.join(names[:4])}",
             icon=lines[0].icon,
-            events=lines,
+            events=tuple(lines),
             **self._times(run[0].created_at),
         )
 
@@ -387,7 +381,3 @@ def _runs(events: list[Line]) -> list[list[Line]]:
         else:
             runs.append([event])
     return runs
-
-
-def _quoted(text: str) -> Markup:
-    return Markup(text_to_html(text)) if text.strip() else Markup("")  # noqa: S704  (escaped there)

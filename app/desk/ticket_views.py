@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from markupsafe import Markup
 
+from app.core.html import text_to_html
 from app.desk.forms import ReplyForm
 from app.tickets.attachments import FileChip
 from app.tickets.words import Visibility
@@ -47,11 +49,9 @@ class TicketView:
     can_delete: bool
 
 
-@dataclass(slots=True)
-class CommentView:
-    """A message of the conversation."""
+class CommentView(NamedTuple):
+    """A message of the conversation; its HTML is made from all that is in it, and kept."""
 
-    kind: str
     id: int | str
     side: str
     author: str
@@ -61,37 +61,49 @@ class CommentView:
     time_text: str
     time_iso: str
     time_title: str
-    body_html: Markup
-    quoted_html: Markup
-    files: list[FileChip]
+    body: str
+    quoted: str
+    files: tuple[FileChip, ...]
     folded: str
     at: datetime
+    kind: str = "comment"
+
+    @property
+    def body_html(self) -> Markup:
+        """What was written, escaped."""
+        return Markup(text_to_html(self.body))  # noqa: S704
+
+    @property
+    def quoted_html(self) -> Markup:
+        """What is folded away, escaped."""
+        return Markup(text_to_html(self.quoted) if self.quoted.strip() else "")  # noqa: S704
 
 
-@dataclass(slots=True)
-class EventView:
+class EventView(NamedTuple):
     """A thin line between messages."""
 
-    kind: str
     text: str
     icon: str
     time_text: str
     time_iso: str
     time_title: str
     at: datetime
+    kind: str = "event"
 
 
-@dataclass(slots=True)
-class EventGroup:
+class EventGroup(NamedTuple):
     """Several lines by one actor at about the same time, folded together."""
 
-    kind: str
     text: str
     icon: str
     time_text: str
     time_iso: str
     time_title: str
-    events: list[EventView] = field(default_factory=list)
+    events: tuple[EventView, ...]
+    kind: str = "events"
+
+
+Entry = CommentView | EventView | EventGroup
 
 
 @dataclass(slots=True)

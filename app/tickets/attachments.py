@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from urllib.parse import quote
 
 import puremagic
@@ -53,8 +53,7 @@ class StoredFile:
     content_id: str = ""
 
 
-@dataclass(slots=True)
-class FileChip:
+class FileChip(NamedTuple):
     """A file as pages show it."""
 
     name: str
