@@ -87,7 +87,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_cache(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     csrf.init_app(app)
-    login_manager.init_app(app)
+    # No template asks for `current_user`; an error page must not ask a database that is away.
+    login_manager.init_app(app, add_context_processor=False)
     limiter.init_app(app)
     init_errors(app)
     assets.init_app(app)
