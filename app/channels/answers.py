@@ -31,6 +31,7 @@ class Reply:
     inbound_email_id: int | None = None
     message_ids: Sequence[str] = ()
     is_automatic: bool = False
+    automatic_reason: str = ""  # why no machine answers it; of lists and bulk mail too
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def receive(ticket: Ticket, reply: Reply, *, by: Person, now: datetime) -> Recei
             files=reply.files,
             follow_up_of_id=ticket.id,
             inbound_message_ids=reply.message_ids,
-            automatic_reason="a reply by machine" if reply.is_automatic else "",
+            automatic_reason=reply.automatic_reason,
             decisions=[
                 ("threading", f"{ticket.number} is over, so its reply became a follow-up.", [])
             ],

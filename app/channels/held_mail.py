@@ -11,7 +11,8 @@ from app.channels.answers import Reply
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
-from app.mail import parsing
+from app.mail import automatic, parsing
+from app.mail.automatic import MailKind
 from app.mail.models import InboundEmail, InboundState
 from app.mail.parsing import ParsedEmail
 from app.tickets import attachments
@@ -76,6 +77,7 @@ def _accept(
     ticket: Ticket, held: HeldEmail, email: InboundEmail, *, takes_part: bool, now: datetime
 ) -> None:
     mail = parsing.parse(email.raw)
+    verdict = automatic.classify(mail, return_path=email.return_path)
     found = people.find_or_make(held.from_address, name=held.from_name, now=now)
     person = db.session.get_one(Person, found.id)
     if takes_part and db.session.get(Participant, (ticket.id, person.id)) is None:
@@ -87,13 +89,15 @@ def _accept(
     answers.receive(
         ticket,
         Reply(
-            body=mail.reply_text or mail.text,
+            body=held.body,
             source=Source.EMAIL,
             files=stored_files(mail),
             body_html=mail.html,
             quoted=quoted,
             inbound_email_id=email.id,
             message_ids=[email.message_id] if email.message_id else [],
+            is_automatic=verdict.kind is MailKind.ANSWER,
+            automatic_reason=verdict.reason,
         ),
         by=person,
         now=now,
@@ -106,16 +110,18 @@ def _accept(
 
 def _split(ticket: Ticket, held: HeldEmail, email: InboundEmail, *, now: datetime) -> str:
     mail = parsing.parse(email.raw)
+    verdict = automatic.classify(mail, return_path=email.return_path)
     opened = take_in(
         NewTicket(
             subject=(mail.subject or "(no subject)")[:500],
-            description=mail.reply_text or mail.text,
+            description=held.body,
             description_html=mail.html,
             requester=RequesterInput(held.from_address, held.from_name),
             source=Source.EMAIL,
             category_id=ticket.category_id,
             mailbox_id=email.mailbox_id,
             files=stored_files(mail),
+            automatic_reason=verdict.reason,
             inbound_message_ids=[email.message_id] if email.message_id else [],
             decisions=[("threading", f"Held on {ticket.number}, made a ticket of its own.", [])],
         ),

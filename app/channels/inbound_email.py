@@ -261,6 +261,7 @@ def _join(mail: Mail, ticket: Ticket, match: Match, sender: Requester, *, now: d
             inbound_email_id=mail.id,
             message_ids=mail.ids,
             is_automatic=is_answer,
+            automatic_reason=mail.verdict.reason,
         ),
         by=db.session.get_one(Person, sender.id),
         now=now,

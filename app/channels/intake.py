@@ -327,9 +327,9 @@ def _insert_ticket(values: dict[str, Any]) -> tuple[int, str]:
     """
     external_id = values["external_id"]
     if external_id is not None:
-        taken = sa.select(Ticket.number).where(Ticket.external_id == external_id)
-        if found := db.session.scalar(taken):
-            raise Conflict(f"The external id {external_id} belongs to {found} already.")
+        taken = sa.select(Ticket.id).where(Ticket.external_id == external_id)
+        if db.session.scalar(taken) is not None:  # whose it is, not everybody may know
+            raise Conflict(f"The external id {external_id} belongs to another ticket already.")
     connection = db.session.connection()
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     while True:

@@ -8,7 +8,7 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from jinja2_fragments.flask import render_block
 
-from app.accounts.access import agent_required, current_person
+from app.accounts.access import agent_required, current_person, hidden_group_ids
 from app.accounts.models import Group, Person
 from app.channels import held_mail
 from app.core.clock import utcnow
@@ -292,6 +292,8 @@ def _change_priority(ticket: Ticket, by: Person) -> str:
 def _change_assignment(ticket: Ticket, by: Person) -> str:
     if "group" in request.form:
         group = _chosen(Group, request.form["group"])
+        if group is not None and group.id in hidden_group_ids(by):
+            raise Invalid("Choose a group of the list.")
         name = group.name if group else ""
         timeline.refuse_stale(ticket, "group", version=_version(), chosen=name)
         warning = assignment.assign(ticket, group=group, by=by, now=utcnow())

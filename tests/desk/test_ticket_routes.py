@@ -344,3 +344,19 @@ def test_a_queue_page_costs_at_most_8_statements(
     page = desk.get("/desk/")
     assert page.get_data(as_text=True).count("queue-row") >= min(rows, 25)
     assert len(statements) <= 8, statements
+
+
+def test_a_hidden_group_is_none_of_the_list(desk: FlaskClient) -> None:
+    """Its number in a form is as good as one that no group has."""
+    ticket, hidden = make_ticket(), make_group("Secret team", is_private=True)
+    path = f"/desk/tickets/{ticket.number}/assignment"
+    page = desk.get(path)
+    token = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', page.text)
+    assert token is not None
+    answers = [
+        desk.post(path, data={"csrf_token": token[1], "version": 1, "group": group_id})
+        for group_id in (hidden.id, 999_999)
+    ]
+    assert {answer.status_code for answer in answers} == {422}
+    assert "Secret team" not in answers[0].text
+    assert db.session.get_one(Ticket, ticket.id).group_id is None

@@ -182,7 +182,9 @@ def _ticket(row: Any, tags: list[str], viewer: Person) -> dict[str, Any]:
 def _person(person_id: int, name: str | None, email: str, viewer: Person) -> dict[str, Any]:
     """A customer sees agents by name; only the team sees their addresses."""
     is_shown = viewer.is_agent or person_id == viewer.id
-    return {"id": person_id, "name": name or "", "email": email if is_shown else ""}
+    if not is_shown:  # a card without a name has the address for one
+        name, email = "" if name == email else name, ""
+    return {"id": person_id, "name": name or "", "email": email}
 
 
 def _fields(values: dict[str, Any], viewer: Person) -> dict[str, Any]:

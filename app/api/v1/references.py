@@ -6,7 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.accounts.access import hidden_group_ids
 from app.accounts.models import Group, Person, PersonEmail
+from app.api.access import caller
 from app.core.db import db
 from app.core.errors import Invalid
 from app.tickets import catalog
@@ -45,7 +47,7 @@ def agent_of(value: Any) -> Person | None:
 
 
 def group_of(value: Any) -> Group | None:
-    """The group of an id or a name; null is none."""
+    """The group of an id or a name, if the caller may see it; null is none."""
     if value is None:
         return None
     found: Group | None = None
@@ -53,6 +55,6 @@ def group_of(value: Any) -> Group | None:
         found = db.session.get(Group, value)
     elif isinstance(value, str):
         found = db.session.scalar(sa.select(Group).where(Group.name == value))
-    if found is None:
+    if found is None or found.id in hidden_group_ids(caller()):
         raise Invalid("There is no such group.", {"group": "An id or name of a group."})
     return found

@@ -23,9 +23,9 @@ from app.core.errors import Forbidden, Invalid
 from app.extensions import limiter
 from app.routing import assignment
 from app.search import conditions, lists
-from app.tickets import attachments, conversation, lifecycle
+from app.tickets import attachments, catalog, conversation, lifecycle, properties
 from app.tickets.attachments import StoredFile
-from app.tickets.filters import DEEPEST_ROW, from_query
+from app.tickets.filters import DEEPEST_ROW, TicketFilters, from_query
 from app.tickets.models import Ticket
 from app.tickets.portal_queries import Viewer, get_own
 from app.tickets.queries import get_visible
@@ -33,6 +33,7 @@ from app.tickets.words import Source, Status, Visibility
 from app.web.security import MAX_FILE, reads_first, takes_files
 
 RATE = "600 per minute"
+TEAM_FILTERS = ("tag", "group", "held")
 
 
 class Parser(FlaskParser):
@@ -126,7 +127,7 @@ def documented(*codes: int) -> Any:
 @token_required
 def list_tickets() -> ResponseReturnValue:
     """A page of the tickets that the caller may see; newest first."""
-    filters = from_query(request.args)
+    filters = _filters()
     if filters.page * filters.limit > DEEPEST_ROW and not filters.cursor:
         message = f"Only the first {DEEPEST_ROW:,} rows have page numbers: use cursor."
         raise Invalid(message, {"page": "use cursor"})
@@ -162,6 +163,13 @@ def create(data: dict[str, Any]) -> ResponseReturnValue:
     else:
         requester = RequesterInput(**asker)
     category_id, subcategory_id = category_ids(data["category"], data["subcategory"])
+    if not person.is_agent:  # nobody sets what they do not see
+        properties.clean_custom_fields(
+            category_id or catalog.default_category().id,
+            data["custom_fields"],
+            complete=False,
+            public_only=True,
+        )
     opened = take_in(
         NewTicket(
             subject=data["subject"],
@@ -363,7 +371,7 @@ def history(number: str) -> ResponseReturnValue:
 @token_required
 def statistics() -> ResponseReturnValue:
     """Exact counts under the same filters as the list."""
-    found = lists.statistics(from_query(request.args), viewer=caller(), now=utcnow())
+    found = lists.statistics(_filters(), viewer=caller(), now=utcnow())
     return jsonify(
         total=found.total,
         by_status=found.by_status,
@@ -371,6 +379,15 @@ def statistics() -> ResponseReturnValue:
         by_category=found.by_category,
         by_assignee={str(key or "none"): count for key, count in found.by_assignee.items()},
     )
+
+
+def _filters() -> TicketFilters:
+    """What the query asks for; what a customer does not see, they cannot find out by filters."""
+    if not caller().is_agent:
+        internal = {name: "Only for agents." for name in TEAM_FILTERS if request.args.get(name)}
+        if internal:
+            raise Invalid("These filters are for agents.", internal)
+    return from_query(request.args)
 
 
 def _load(number: str, *, lock: bool = False) -> Ticket:

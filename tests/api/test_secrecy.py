@@ -1,0 +1,115 @@
+"""What a caller may not see they cannot set, filter by, or find out from an error either."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.accounts.models import Person
+from app.accounts.tokens import make_token
+from app.core.clock import utcnow
+from app.core.db import db
+from app.tickets.models import CustomField, Tag, Ticket
+from tests.factories import make_agent, make_group, make_person, make_ticket
+
+V1 = "/api/v1"
+
+
+def bearer(person: Person) -> dict[str, str]:
+    token = make_token(person, "test", now=utcnow())
+    db.session.commit()
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+def customer(app: Flask) -> Person:
+    return make_person("ann@customer.example", name="Ann")
+
+
+@pytest.fixture
+def ticket(customer: Person) -> Ticket:
+    group = make_group("Secret team", is_private=True)
+    return make_ticket(customer, tags=[Tag(name="churn-risk")], group=group)
+
+
+def test_customers_set_only_fields_that_they_see(client: FlaskClient, customer: Person) -> None:
+    db.session.add_all(
+        [
+            CustomField(key="margin", label="Margin", kind="number"),
+            CustomField(key="serial", label="Serial", kind="text", is_public=True),
+        ]
+    )
+    auth = bearer(customer)
+
+    def post(**fields: Any) -> int:
+        body = {"subject": "a", "description": "b", "custom_fields": fields}
+        return client.post(f"{V1}/tickets", json=body, headers=auth).status_code
+
+    assert post(margin=5) == 400
+    assert post(serial="S-1") == 201
+    body = {"subject": "a", "description": "b", "custom_fields": {"margin": 5}}
+    asker = {"requester": {"email": "ann@customer.example"}}
+    by_agent = client.post(f"{V1}/tickets", json=body | asker, headers=bearer(make_agent()))
+    assert by_agent.status_code == 201
+
+
+@pytest.mark.parametrize("query", ["tag=churn-risk", "group=Secret team", "group=none", "held=1"])
+@pytest.mark.parametrize("resource", ["tickets", "statistics"])
+def test_customers_cannot_probe_by_filters(
+    client: FlaskClient, ticket: Ticket, query: str, resource: str
+) -> None:
+    auth = bearer(ticket.requester)
+    assert client.get(f"{V1}/{resource}?{query}", headers=auth).status_code == 400
+    assert client.get(f"{V1}/{resource}", headers=auth).get_json()["total"] == 1
+
+
+def test_an_external_id_that_is_taken_names_no_ticket(
+    client: FlaskClient, ticket: Ticket, customer: Person
+) -> None:
+    ticket.external_id = "crm-7"
+    body = {"subject": "a", "description": "b", "external_id": "crm-7"}
+    stranger = bearer(make_person())
+    answer = client.post(f"{V1}/tickets", json=body, headers=stranger)
+    assert answer.status_code == 409
+    assert ticket.number not in answer.text
+
+
+def test_an_agent_without_a_name_is_not_shown_by_address(
+    client: FlaskClient, customer: Person
+) -> None:
+    agent = make_agent("hidden@desk.example")
+    agent.name = ""
+    ticket = make_ticket(customer, assignee=agent)
+    answer = client.get(f"{V1}/tickets/{ticket.number}", headers=bearer(customer))
+    assert answer.status_code == 200
+    assert "hidden@desk.example" not in answer.text
+
+
+def test_a_hidden_group_is_as_good_as_none(client: FlaskClient, ticket: Ticket) -> None:
+    """Nobody moves a ticket to where they cannot see it, or learns that there is such a group."""
+    open_ticket, hidden = make_ticket(), ticket.group
+    assert hidden is not None
+    auth = bearer(make_agent())
+    answers = [
+        client.post(
+            f"{V1}/tickets/{open_ticket.number}/assign", json={"group": value}, headers=auth
+        )
+        for value in (hidden.id, hidden.name, 999_999, "no such")
+    ]
+    assert {answer.status_code for answer in answers} == {400}
+    assert len({answer.get_json()["detail"] for answer in answers}) == 1
+    member = make_agent(groups=(hidden,))
+    moved = client.patch(
+        f"{V1}/tickets/{open_ticket.number}", json={"group": hidden.id}, headers=bearer(member)
+    )
+    assert moved.status_code == 200
+
+
+def test_a_stranger_makes_us_read_no_body(client: FlaskClient, ticket: Ticket) -> None:
+    path = f"{V1}/tickets/{ticket.number}/comments"
+    kind = {"Content-Type": "application/json"}
+    assert client.post(path, data=b"{", headers=kind).status_code == 401
+    assert client.post(path, data=b"{", headers=kind | bearer(make_agent())).status_code == 400

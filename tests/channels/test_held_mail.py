@@ -1,0 +1,87 @@
+"""What becomes of a held mail once an agent has decided."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from app.channels import held_mail
+from app.core.clock import utcnow
+from app.core.db import db
+from app.mail.models import InboundEmail, OutboundEmail
+from app.tickets.models import Comment, HeldEmail, Ticket
+from app.tickets.words import Status
+from tests.factories import make_agent, make_mailbox, make_ticket
+
+pytestmark = pytest.mark.usefixtures("app")
+LIST = "List-Id: <all.customer.example>\n"
+ANSWER = "Auto-Submitted: auto-replied\n"
+
+
+def hold(ticket: Ticket, header: str = "", body: str = "Hello") -> HeldEmail:
+    raw = f"From: Bob <bob@other.example>\nSubject: Re\n{header}\n{body}".encode()
+    now = utcnow()
+    mail = InboundEmail(
+        mailbox_id=make_mailbox().id,
+        content_hash="e" * 64,
+        raw=raw,
+        size=len(raw),
+        received_at=now,
+        due_at=now,
+    )
+    db.session.add(mail)
+    db.session.flush()
+    held = HeldEmail(
+        ticket_id=ticket.id,
+        inbound_email_id=mail.id,
+        from_address="bob@other.example",
+        from_name="Bob",
+        reason="new",
+        body=body or "(no text)",
+        created_at=now,
+    )
+    db.session.add(held)
+    db.session.commit()
+    return held
+
+
+def decide(ticket: Ticket, held: HeldEmail, decision: str) -> None:
+    held_mail.decide(ticket, held.id, decision, by=make_agent(), now=utcnow())
+    db.session.commit()
+
+
+def answers_to_bob() -> int:
+    told = sa.select(sa.func.count()).select_from(OutboundEmail)
+    return db.session.scalar(told.where(OutboundEmail.recipient == "bob@other.example")) or 0
+
+
+@pytest.mark.parametrize(("header", "answers"), [("", 1), (LIST, 0), (ANSWER, 0)])
+def test_no_machine_gets_an_automatic_answer_to_a_mail_split_off(header: str, answers: int) -> None:
+    ticket = make_ticket()
+    decide(ticket, hold(ticket, header), "split")
+    assert answers_to_bob() == answers
+
+
+@pytest.mark.parametrize(("header", "answers"), [("", 1), (LIST, 0), (ANSWER, 0)])
+def test_nor_to_one_that_became_a_follow_up(header: str, answers: int) -> None:
+    long_ago = utcnow() - timedelta(days=100)
+    ticket = make_ticket(status=Status.CLOSED, closed_at=long_ago, resolved_at=long_ago)
+    decide(ticket, hold(ticket, header), "accepted")
+    assert answers_to_bob() == answers
+
+
+def test_an_accepted_out_of_office_note_changes_no_status() -> None:
+    ticket = make_ticket(status=Status.PENDING)
+    decide(ticket, hold(ticket, ANSWER), "accepted")
+    comment = db.session.scalars(sa.select(Comment)).one()
+    assert comment.is_automatic
+    assert ticket.status is Status.PENDING
+
+
+def test_a_mail_without_text_can_be_accepted() -> None:
+    ticket = make_ticket(status=Status.PENDING)
+    decide(ticket, hold(ticket, body=""), "accepted")
+    assert db.session.scalars(sa.select(Comment)).one().body == "(no text)"
+    assert ticket.status is Status.OPEN
