@@ -21,6 +21,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from app.core.cache import for_seconds
 from app.core.db import db
 from app.tickets.filters import clean
 
@@ -28,6 +29,8 @@ MOST_WORDS = 16
 MANY = 1_000
 INDEXED_PREFIX = 4  # letters: prefixes up to here are one look-up (the migration's prefix='2 3 4')
 NEWEST = 5_000  # where very many tickets match, a count looks at so many
+COMMON_SECONDS = 60  # a word does not become common in a moment
+COUNT_SECONDS = 5  # as the counts of the rail: the next page asks for the same
 RANKED = 2_000  # best first looks at so many of the newest: the cost must not grow with the desk
 
 PARTS = re.compile(r'"([^"]*)"?|([^\s"]+)')
@@ -98,9 +101,13 @@ def _common(terms: Iterable[Term]) -> set[Term]:
     doubtful = [term for term in terms if term.goes_on and len(term.last) > INDEXED_PREFIX]
     if not doubtful:
         return set()
-    values = {f"q{place}": f'"{term.last}"' for place, term in enumerate(doubtful)}
-    found = db.session.connection().execute(_counts(len(doubtful)), values)
-    return {doubtful[place] for place, count in found if count > MANY}
+
+    def look() -> set[Term]:
+        values = {f"q{place}": f'"{term.last}"' for place, term in enumerate(doubtful)}
+        found = db.session.connection().execute(_counts(len(doubtful)), values)
+        return {doubtful[place] for place, count in found if count > MANY}
+
+    return for_seconds(f"common:{doubtful}", COMMON_SECONDS, look)
 
 
 @lru_cache
@@ -226,10 +233,14 @@ def _best(hidden: bool, sqlite: bool) -> sa.TextClause:
 
 
 def count(words: str, *, hidden: frozenset[int], cap: int) -> int:
-    """How many tickets an agent finds, at most *cap* + 1."""
+    """How many tickets an agent finds, at most *cap* + 1; kept for a few seconds."""
     statement = _count(bool(hidden), _is_sqlite())
     values = {"q": words, "limit": cap + 1, "hidden": sorted(hidden)}
-    return db.session.connection().scalar(statement, values) or 0
+
+    def look() -> int:
+        return db.session.connection().scalar(statement, values) or 0
+
+    return for_seconds(f"found:{values}", COUNT_SECONDS, look)
 
 
 @lru_cache
