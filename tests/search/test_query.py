@@ -420,5 +420,4 @@ def test_a_search_takes_few_statements(agent: Person, statements: list[str]) -> 
     assert len(statements) == 2  # ids, rows; common words and how many there are is kept
     statements.clear()
     search_tickets("oven printer", viewer=agent, now=NOW)
-    # Which words are common, ids, rows, how many.
-    assert len(statements) == (4 if db.engine.dialect.name == "sqlite" else 3)
+    assert len(statements) == 3  # ids, rows, how many
