@@ -180,7 +180,7 @@ def chips(ticket_id: int, path: str, *, with_internal: bool) -> dict[int | None,
     """
     found: dict[int | None, list[FileChip]] = defaultdict(list)
     statement = CHIPS if with_internal else PUBLIC_CHIPS
-    for row in db.session.execute(statement, {"ticket_id": ticket_id}):
+    for row in db.session.connection().execute(statement, {"ticket_id": ticket_id}):
         found[row.comment_id].append(
             FileChip(
                 row.filename,
