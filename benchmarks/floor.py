@@ -15,7 +15,7 @@ from jinja2 import DictLoader
 from app.process import web
 
 ROWS = (
-    "select number, subject, status, priority, updated_at from ticket"
+    "select number, subject, status, priority, updated_at from ticket indexed by ix_ticket_active"
     " where ticket.status in ('new', 'open', 'in_progress', 'pending')"
     " and ticket.deleted_at is null order by priority, id limit 25"
 )
