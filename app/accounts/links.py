@@ -17,6 +17,7 @@ from app.accounts.models import LINK_LIFETIME, LinkPurpose, OneTimeLink, Person,
 from app.accounts.sign_in import key_hash
 from app.core.db import db
 from app.core.errors import NotFound
+from app.core.jobs import Job, ring
 from app.mail import outbox
 from app.settings import Settings
 
@@ -116,6 +117,7 @@ def mail(purpose: LinkPurpose, address: str, *, now: datetime) -> None:
         )
     ).one_or_none()
     if row is None:
+        pretend(now=now)
         return
     path = make(purpose, person_id=row.id, address=address, now=now)
     minutes = int(LINK_LIFETIME[purpose].total_seconds()) // 60
@@ -123,6 +125,22 @@ def mail(purpose: LinkPurpose, address: str, *, now: datetime) -> None:
     outbox.queue(
         [outbox.row(MAIL_KINDS[purpose], address, name=row.name, context=context, now=now)]
     )
+
+
+def pretend(*, now: datetime) -> None:
+    """Take as long as a link that is mailed: whether somebody has an address is not for all.
+
+    The commit's wait for the disk is what takes time, so there must be something to write.
+    """
+    db.session.add(
+        OneTimeLink(
+            purpose=LinkPurpose.SIGN_IN,
+            key_hash=key_hash(secrets.token_urlsafe(32)),
+            created_at=now,
+            expires_at=now,
+        )
+    )
+    ring(Job.SEND_OUTBOX)
 
 
 def _is_active(person_id: int) -> bool:

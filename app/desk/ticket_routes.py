@@ -23,7 +23,8 @@ from app.desk.ticket_views import ReplyView
 from app.routing import assignment
 from app.search.lists import row_of
 from app.tickets import attachments, conversation, lifecycle, properties, timeline
-from app.tickets.models import Ticket
+from app.tickets.attachments import StoredFile
+from app.tickets.models import Comment, Ticket
 from app.tickets.queries import get_visible
 from app.tickets.words import Priority, Status, Visibility
 from app.web.htmx import render, wants_fragment
@@ -84,15 +85,7 @@ def comment(number: str) -> ResponseReturnValue:
     begin_write()
     ticket = get_visible(number, to=current_person(), lock=True)
     try:
-        added = conversation.reply(
-            ticket,
-            form.body.data,
-            by=current_person(),
-            now=utcnow(),
-            visibility=Visibility(form.visibility.data),
-            then=form.then.data,
-            files=files,
-        )
+        added = _add(ticket, form, files)
     except (Invalid, Conflict) as error:
         db.session.rollback()
         form.body.errors = (error.message,)
@@ -106,6 +99,22 @@ def comment(number: str) -> ResponseReturnValue:
         return render(SHOW, fragment="conversation", also=also, **page)
     flash(sent, "success")
     return redirect(f"/desk/tickets/{fresh.number}#comment-{added.id}", 303)
+
+
+def _add(ticket: Ticket, form: ReplyForm, files: list[StoredFile]) -> Comment:
+    """The comment of a form; of one that was sent twice, the one that is there."""
+    person, now, then = current_person(), utcnow(), form.then.data
+    visibility = Visibility(form.visibility.data)
+    body = form.body.data
+    if then in ("keep", ticket.status.value):
+        said = conversation.said_before(
+            ticket, body, by=person, now=now, visibility=visibility, files=files
+        )
+        if said is not None:
+            return said
+    return conversation.reply(
+        ticket, body, by=person, now=now, visibility=visibility, then=then, files=files
+    )
 
 
 @bp.post("/desk/tickets/<number>/held/<int(max=2147483647):held_id>")

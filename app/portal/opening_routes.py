@@ -15,6 +15,7 @@ from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Invalid
 from app.portal import promises
+from app.portal.doubles import sent_before
 from app.portal.forms import TicketForm, ticket_form
 from app.portal.pages import row_view
 from app.portal.viewing import viewer_zone
@@ -68,7 +69,7 @@ def open_ticket() -> ResponseReturnValue:
     new_ticket = _new_ticket(form, person)
     begin_write()
     try:
-        opened = take_in(new_ticket, now=now)
+        opened = sent_before(new_ticket, now=now) or take_in(new_ticket, now=now)
     except Invalid as error:
         db.session.rollback()
         form.blame(error)

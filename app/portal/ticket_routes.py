@@ -7,6 +7,7 @@ from contextlib import suppress
 from flask import Blueprint, flash, make_response, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 
+from app.accounts import links
 from app.accounts.access import current_person, everyone, signed_in
 from app.channels import answers
 from app.channels.answers import Received, Reply
@@ -17,7 +18,7 @@ from app.core.paging import MOST_ID, Page
 from app.portal.forms import LinkForm, ReplyForm
 from app.portal.pages import TicketPage, row_view
 from app.portal.viewing import find_own, remember_access, viewer_zone
-from app.tickets import attachments, keys, lifecycle, notifications, portal_queries
+from app.tickets import attachments, conversation, keys, lifecycle, notifications, portal_queries
 from app.tickets.models import Participant, Ticket, TicketAccess
 from app.tickets.portal_queries import OwnTicket, Viewer
 from app.tickets.queries import NUMBER
@@ -134,6 +135,8 @@ def mail_link(number: str) -> ResponseReturnValue:
         notifications.tell_customers(
             "ticket_link", ticket, [recipient], context={}, now=utcnow(), is_automatic=True
         )
+    else:
+        links.pretend(now=utcnow())
     db.session.commit()
     session[LINK_SENT] = form.email.data
     return redirect(f"/tickets/{number.upper()}/link", 303)
@@ -220,6 +223,9 @@ def _receive(ticket: Ticket, reply: Reply, viewer: Viewer) -> Received | None:
     if not reply.body and not reply.files:
         return None
     now, person = utcnow(), viewer.person
+    said = conversation.said_before(ticket, reply.body, by=person, now=now, files=reply.files)
+    if said is not None:
+        return Received(ticket.id, ticket.number, said)
     if not portal_queries.takes_part(ticket, person):
         kind = ParticipantKind.FOLLOWER
         db.session.add(

@@ -88,6 +88,15 @@ def test_the_answer_does_not_tell_whether_an_address_is_known(client: FlaskClien
         assert [mail.recipient for mail in mails(kind)] == ["ana@example.com"]
 
 
+def test_an_unknown_address_takes_as_long(client: FlaskClient) -> None:
+    """Something is written for it too, since the wait for the disk is what takes time."""
+    assert ask(client, "/login/link", "nobody@example.com")[0] == 200
+    [row] = db.session.scalars(sa.select(OneTimeLink))
+    assert row.expires_at <= utcnow()
+    assert row.person_id is None
+    assert mails("sign_in_link") == []
+
+
 def test_a_further_address_gets_no_link_until_it_is_proven(client: FlaskClient) -> None:
     ana = make_person("ana@example.com")
     ana.emails.append(PersonEmail(address="other@example.com", is_main=False))

@@ -16,6 +16,7 @@ from app.accounts.models import Person, Role
 from app.channels import held_mail
 from app.core.clock import utcnow
 from app.core.db import db
+from app.mail.models import OutboundEmail
 from app.tickets.models import Comment, Ticket
 from app.tickets.words import Priority, Status, Visibility
 from tests.factories import (
@@ -360,3 +361,22 @@ def test_a_hidden_group_is_none_of_the_list(desk: FlaskClient) -> None:
     assert {answer.status_code for answer in answers} == {422}
     assert "Secret team" not in answers[0].text
     assert db.session.get_one(Ticket, ticket.id).group_id is None
+
+
+def test_a_reply_that_is_sent_twice_counts_once(desk: FlaskClient) -> None:
+    ticket = ticket_of()
+    for _ in range(2):
+        assert post(desk, ticket, "comments", body="Done", then="resolved").status_code == 303
+    assert saved(ticket).status is Status.RESOLVED
+    count = sa.select(sa.func.count()).select_from(Comment)
+    assert db.session.scalar(count) == 1
+    post(desk, ticket, "comments", body="Done", visibility="internal")
+    assert db.session.scalar(count) == 2
+    assert [mail.kind for mail in db.session.scalars(sa.select(OutboundEmail))] == ["ticket_reply"]
+
+
+def test_the_same_words_with_another_ending_are_sent_again(desk: FlaskClient) -> None:
+    ticket = ticket_of()
+    post(desk, ticket, "comments", body="Done")
+    post(desk, ticket, "comments", body="Done", then="resolved")
+    assert saved(ticket).status is Status.RESOLVED

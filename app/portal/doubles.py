@@ -1,0 +1,55 @@
+"""A form for a new ticket that is sent twice, by a double click or a reload, counts once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from app.accounts.models import PersonEmail
+from app.channels.intake import NewTicket, Opened
+from app.core.db import db
+from app.routing import assignment
+from app.tickets.models import Attachment, Ticket
+from app.tickets.portal_queries import ANSWER_DUE
+
+WITHIN = timedelta(minutes=1)
+SAME = ("subject", "description", "source", "category_id", "subcategory_id", "priority")
+
+
+def sent_before(new: NewTicket, *, now: datetime) -> Opened | None:
+    """The newest ticket of whoever asks, if it is the same and was opened just now.
+
+    In the transaction that would open it: on PostgreSQL the routing lock keeps two apart. One
+    statement, one more for a ticket with the same words.
+    """
+    assignment.lock()
+    asker: sa.ColumnElement[int | None] = sa.literal(new.requester.person_id)
+    if new.requester.person_id is None:
+        owner = sa.select(PersonEmail.person_id)
+        asker = owner.where(PersonEmail.address == new.requester.email).scalar_subquery()
+    newest = sa.select(
+        Ticket.id,
+        Ticket.number,
+        Ticket.requester_id,
+        Ticket.assignee_id,
+        Ticket.group_id,
+        Ticket.subject,
+        Ticket.description,
+        Ticket.source,
+        Ticket.category_id,
+        Ticket.subcategory_id,
+        sa.case((Ticket.priority_is_computed, None), else_=Ticket.priority).label("priority"),
+        Ticket.created_at,
+        ANSWER_DUE.label("due_at"),
+    ).where(Ticket.requester_id == asker)
+    row = db.session.execute(newest.order_by(Ticket.id.desc()).limit(1)).one_or_none()
+    if row is None or now - row.created_at > WITHIN:
+        return None
+    if any(getattr(row, name) != getattr(new, name) for name in SAME):
+        return None
+    files = sa.select(Attachment.sha256).where(Attachment.ticket_id == row.id)
+    kept = db.session.scalars(files.where(Attachment.comment_id.is_(None))).all()
+    if sorted(kept) != sorted(file.sha256 for file in new.files):
+        return None
+    return Opened(row.id, row.number, row.requester_id, row.assignee_id, row.group_id, row.due_at)
