@@ -75,6 +75,24 @@ BY_ID = REQUESTER.outerjoin(
 ).where(Person.id == sa.bindparam("id"))
 BY_EXTERNAL_ID = sa.select(Person.id).where(Person.external_id == sa.bindparam("external_id"))
 
+INSERTS: dict[tuple[type[Base], str], Any] = {
+    (model, name): dialect.insert(model.__table__).on_conflict_do_nothing().returning(key)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+    for model, key in ((Person, Person.id), (PersonEmail, PersonEmail.address))
+}
+# What a new customer has besides what was said of them.
+NEWCOMER: dict[str, Any] = {
+    "role": Role.CUSTOMER,
+    "is_active": True,
+    "language": "en",
+    "time_zone": "",
+    "own_tier": None,
+    "organization_id": None,
+    "organization_name": None,
+    "organization_tier": None,
+    "is_proven": False,
+}
+
 
 def find_or_make(
     email: str, *, name: str = "", phone: str = "", external_id: str | None = None, now: datetime
@@ -103,13 +121,13 @@ def find_or_make(
 
 def find(address: str) -> Requester | None:
     """The person with this address (any of theirs), or None; one statement."""
-    row = db.session.execute(BY_ADDRESS, {"address": address}).one_or_none()
+    row = db.session.connection().execute(BY_ADDRESS, {"address": address}).one_or_none()
     return Requester(**row._mapping) if row else None
 
 
 def requester_of(person_id: int) -> Requester | None:
     """The same for a person who is known already, with their main address ("" if none)."""
-    row = db.session.execute(BY_ID, {"id": person_id}).one_or_none()
+    row = db.session.connection().execute(BY_ID, {"id": person_id}).one_or_none()
     return Requester(**row._mapping) if row else None
 
 
@@ -161,26 +179,27 @@ def _make(address: str, given: dict[str, Any], *, now: datetime) -> Requester:
     owner = None
     if given["external_id"]:
         owner = db.session.scalar(BY_EXTERNAL_ID, {"external_id": given["external_id"]})
-    person_id = owner or _insert(Person, given | {"created_at": now}, Person.id)
+    person_id = owner or _insert(Person, given | {"created_at": now})
     if person_id is None:  # the external id was taken at this moment, and stays theirs
-        values = given | {"created_at": now, "external_id": None}
-        person_id = _insert(Person, values, Person.id)
+        given["external_id"] = None
+        person_id = _insert(Person, given | {"created_at": now})
     email = {"address": address, "person_id": person_id, "is_main": owner is None}
-    is_ours = _insert(PersonEmail, email, PersonEmail.address) is not None
+    is_ours = _insert(PersonEmail, email) is not None
+    if is_ours and owner is None:
+        return Requester(id=person_id, email=address, is_new=True, **NEWCOMER, **given)
     if not is_ours and owner is None:
         # Someone else has just made them; PostgreSQL waited for that commit before it said so.
         db.session.execute(sa.delete(Person).where(Person.id == person_id))
     found = find(address)
     if found is None:
         raise Conflict("This address was given up just now. Send it once more.")
-    return replace(found, is_new=is_ours and owner is None)
+    return found
 
 
-def _insert(model: type[Base], values: dict[str, Any], key: Any) -> Any:
-    """Insert one row; its *key*, or None where a unique value of it is taken."""
-    dialect = postgresql if db.engine.dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(model).values(values).on_conflict_do_nothing()
-    return db.session.scalar(insert.returning(key))
+def _insert(model: type[Base], values: dict[str, Any]) -> Any:
+    """Insert one row; its key, or None where a unique value of it is taken."""
+    connection = db.session.connection()
+    return connection.scalar(INSERTS[model, connection.dialect.name], values)
 
 
 def _fill(found: Requester, blanks: dict[str, Any]) -> Requester:

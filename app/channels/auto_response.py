@@ -16,6 +16,17 @@ from app.core.settings_store import setting
 from app.mail.models import OutboundEmail
 
 KIND = "auto_response"
+_recent = (
+    sa.select(OutboundEmail.id)
+    .where(
+        OutboundEmail.recipient == sa.bindparam("address"),
+        OutboundEmail.kind == KIND,
+        OutboundEmail.created_at > sa.bindparam("since"),
+    )
+    .limit(sa.bindparam("most"))
+    .subquery()
+)
+RECENT = sa.select(sa.func.count()).select_from(_recent)
 PLACEHOLDER = re.compile(r"\{\{\s*([a-z_.]+)\s*\}\}")
 
 
@@ -52,17 +63,8 @@ def prepare(
     if found is None:
         return Answer("Not sent: the category has no active template.")
     most = int(setting("auto_responses_an_hour"))
-    recent = (
-        sa.select(OutboundEmail.id)
-        .where(
-            OutboundEmail.recipient == address,
-            OutboundEmail.kind == KIND,
-            OutboundEmail.created_at > now - timedelta(hours=1),
-        )
-        .limit(most)
-        .subquery()
-    )
-    if (db.session.scalar(sa.select(sa.func.count()).select_from(recent)) or 0) >= most:
+    asked = {"address": address, "since": now - timedelta(hours=1), "most": most}
+    if (db.session.connection().scalar(RECENT, asked) or 0) >= most:
         return Answer(f"Not sent: this address got {most} automatic answers within the hour.")
     subject, body = (fill(text, values) for text in found)
     return Answer("Sent: the category's template.", " ".join(subject.split())[:200], body)

@@ -32,7 +32,6 @@ from app.tickets.models import (
     SlaClock,
     Ticket,
     TicketEvent,
-    TicketMessageId,
     ticket_tag,
 )
 from app.tickets.prioritising import Score, score
@@ -48,6 +47,23 @@ from app.tickets.words import (
 )
 
 ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # without O, I, L, 0, 1
+
+
+# Made once: the one writer's lock is held while a ticket is taken in.
+_models: tuple[Any, ...] = (TicketEvent, SlaClock, Attachment, DecisionRecord, Comment)
+INSERT = {model: sa.insert(model.__table__) for model in _models}
+INSERT_TICKET = {
+    name: dialect.insert(Ticket.__table__)
+    .on_conflict_do_nothing(index_elements=["number"])
+    .returning(Ticket.id)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+EARLIER = (
+    sa.select(Ticket.created_at)
+    .where(Ticket.requester_id == sa.bindparam("person_id"))
+    .order_by(Ticket.id.desc())
+    .limit(sa.bindparam("enough"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +187,9 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
     }
     ticket_id, number = _insert_ticket(values)
     insert = db.session.connection().execute
-    insert(sa.insert(_table(TicketEvent)), [{**line, "ticket_id": ticket_id} for line in history])
+    insert(INSERT[TicketEvent], [{**line, "ticket_id": ticket_id} for line in history])
     if service.rows:
-        insert(sa.insert(_table(SlaClock)), [{**r, "ticket_id": ticket_id} for r in service.rows])
+        insert(INSERT[SlaClock], [{**r, "ticket_id": ticket_id} for r in service.rows])
     if tags:
         found = properties.find_or_make_tags(tags)
         insert(
@@ -184,11 +200,19 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
         new.files, ticket_id=ticket_id, comment_id=None, uploader_id=actor.id, now=now
     )
     if files:
-        insert(sa.insert(_table(Attachment)), files)
+        insert(INSERT[Attachment], files)
     if choice.agent_id is not None:
         assignment.take(choice)
+    if new.inbound_message_ids:
+        insert(
+            notifications.MESSAGE_IDS,
+            [
+                {"message_id": message_id, "ticket_id": ticket_id, "created_at": now}
+                for message_id in dict.fromkeys(new.inbound_message_ids)
+            ],
+        )
     due = next((r["due_at"] for r in service.rows if r["target"] is Target.FIRST_RESPONSE), None)
-    answered = _answer(new, ticket_id, number, category.id, asker, due, now=now)
+    answered, answer = _answer(new, ticket_id, number, category.id, asker, due, now=now)
     why = [
         *new.decisions,
         ("requester", _who(asker), []),
@@ -198,10 +222,11 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
         ("auto_response", answered, []),
     ]
     insert(
-        sa.insert(_table(DecisionRecord)),
+        INSERT[DecisionRecord],
         [decisions.explain(ticket_id, *decision, now=now) for decision in why],
     )
-    _notices(new, ticket_id, number, priority, choice, actor, now=now)
+    notices = _notices(new, ticket_id, number, priority, choice, actor, now=now)
+    notifications.send(ticket_id, [*answer, *notices], now=now)
     return Opened(ticket_id, number, asker.id, choice.agent_id, choice.group_id, due)
 
 
@@ -256,13 +281,10 @@ def _priority(
     if new.priority is not None:
         return new.priority, None
     enough = int(setting("priority_regular_after")) + 1
-    earlier = (
-        sa.select(Ticket.created_at)
-        .where(Ticket.requester_id == asker.id)
-        .order_by(Ticket.id.desc())
-        .limit(enough)
-    )
-    times = list(db.session.connection().execute(earlier).scalars()) if not asker.is_new else []
+    times: list[datetime] = []
+    if not asker.is_new:
+        asked = {"person_id": asker.id, "enough": enough}
+        times = list(db.session.connection().scalars(EARLIER, asked))
     points = score(
         new.subject,
         new.description,
@@ -331,14 +353,9 @@ def _insert_ticket(values: dict[str, Any]) -> tuple[int, str]:
         if db.session.scalar(taken) is not None:  # whose it is, not everybody may know
             raise Conflict(f"The external id {external_id} belongs to another ticket already.")
     connection = db.session.connection()
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = INSERT_TICKET[connection.dialect.name]
     while True:
         number = make_number()
-        statement = (
-            dialect.insert(_table(Ticket))
-            .on_conflict_do_nothing(index_elements=["number"])
-            .returning(Ticket.id)
-        )
         ticket_id = connection.execute(statement, {**values, "number": number}).scalar()
         if ticket_id is not None:
             return ticket_id, number
@@ -353,10 +370,10 @@ def _answer(
     due: datetime | None,
     *,
     now: datetime,
-) -> str:
-    """Put the automatic answer (else, for a guest's form, the bare link) into the outbox.
+) -> tuple[str, list[dict[str, Any]]]:
+    """The automatic answer (else, for a guest's form, the bare link) as a row for the outbox.
 
-    Returns the reason, for the Why tab. Never quotes the description.
+    With the reason, for the Why tab. Never quotes the description.
     """
     zone = asker.time_zone or setting("time_zone")
     answer = auto_response.prepare(
@@ -372,14 +389,10 @@ def _answer(
         },
         now=now,
     )
-    mails = [
-        {"message_id": message_id, "ticket_id": ticket_id, "created_at": now}
-        for message_id in dict.fromkeys(new.inbound_message_ids)
-    ]
     comment_id = None
     if answer.body is not None:
         comment = db.session.connection().execute(
-            sa.insert(_table(Comment)),
+            INSERT[Comment],
             {
                 "ticket_id": ticket_id,
                 "author_kind": AuthorKind.SYSTEM,
@@ -392,33 +405,30 @@ def _answer(
         )
         comment_id = comment.inserted_primary_key[0] if comment.inserted_primary_key else None
     is_guest_form = new.source is Source.WEB and asker.email and not new.automatic_reason
-    if answer.body is not None or is_guest_form:
-        access = keys.access_rows(ticket_id, [asker.id], now=now)[asker.id]
-        mail = outbox.row(
-            auto_response.KIND if answer.body is not None else "ticket_link",
-            asker.email,
-            name=asker.name,
-            context={
-                **notifications.common(number, new.subject),
-                "recipient": asker.name,
-                "key": keys.link_key(access),
-                "title": answer.subject,
-                "body": answer.body or "",
-            },
-            now=now,
-            mailbox_id=new.mailbox_id,
-            ticket_id=ticket_id,
-            comment_id=comment_id,
-            in_reply_to=new.inbound_message_ids[0] if new.inbound_message_ids else "",
-            references=" ".join(new.inbound_message_ids[:1]),
-            reply_token=reply_token(access),
-            is_automatic=True,
-        )
-        outbox.queue([mail])
-        mails.append({"message_id": mail["message_id"], "ticket_id": ticket_id, "created_at": now})
-    if mails:
-        db.session.connection().execute(sa.insert(_table(TicketMessageId)), mails)
-    return answer.reason
+    if answer.body is None and not is_guest_form:
+        return answer.reason, []
+    access = keys.access_rows(ticket_id, [asker.id], now=now)[asker.id]
+    mail = outbox.row(
+        auto_response.KIND if answer.body is not None else "ticket_link",
+        asker.email,
+        name=asker.name,
+        context={
+            **notifications.common(number, new.subject),
+            "recipient": asker.name,
+            "key": keys.link_key(access),
+            "title": answer.subject,
+            "body": answer.body or "",
+        },
+        now=now,
+        mailbox_id=new.mailbox_id,
+        ticket_id=ticket_id,
+        comment_id=comment_id,
+        in_reply_to=new.inbound_message_ids[0] if new.inbound_message_ids else "",
+        references=" ".join(new.inbound_message_ids[:1]),
+        reply_token=reply_token(access),
+        is_automatic=True,
+    )
+    return answer.reason, [mail]
 
 
 def _notices(
@@ -430,8 +440,8 @@ def _notices(
     actor: By,
     *,
     now: datetime,
-) -> None:
-    """Tell the agent who has it now, else the group that nobody could take it."""
+) -> list[dict[str, Any]]:
+    """To the agent who has it now, else to the group that nobody could take it."""
     fresh = Ticket(
         id=ticket_id,
         number=number,
@@ -441,11 +451,5 @@ def _notices(
         mailbox_id=new.mailbox_id,
     )
     if choice.agent_id is None:
-        notifications.unassignable(fresh, now=now)
-    else:
-        notifications.assigned(fresh, choice.agent_id, by_id=actor.id, now=now)
-
-
-def _table(model: type[Any]) -> sa.Table:
-    table: sa.Table = model.__table__
-    return table
+        return notifications.unassignable_rows(fresh, now=now)
+    return notifications.assigned_rows(fresh, choice.agent_id, by_id=actor.id, now=now)

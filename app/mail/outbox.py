@@ -16,6 +16,9 @@ from app.core.jobs import Job, ring
 from app.mail.models import OutboundEmail, OutboundState
 from app.settings import Settings
 
+_table: Any = OutboundEmail.__table__  # the session's bulk inserts take twice as long
+INSERT = sa.insert(_table)
+
 
 def row(
     kind: str,
@@ -48,7 +51,7 @@ def row(
         "ticket_id": ticket_id,
         "comment_id": comment_id,
         "in_reply_to": in_reply_to,
-        "references": references,
+        "reference_ids": references,
         "reply_token": reply_token,
         "is_automatic": is_automatic,
         "state": OutboundState.QUEUED,
@@ -60,7 +63,7 @@ def row(
 def queue(rows: Sequence[dict[str, Any]]) -> None:
     """Put *rows* into the outbox and ring for a worker once this is committed."""
     if rows:
-        db.session.execute(sa.insert(OutboundEmail), list(rows))
+        db.session.connection().execute(INSERT, list(rows))
         ring(Job.SEND_OUTBOX)
 
 

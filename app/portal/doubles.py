@@ -17,18 +17,8 @@ WITHIN = timedelta(minutes=1)
 SAME = ("subject", "description", "source", "category_id", "subcategory_id", "priority")
 
 
-def sent_before(new: NewTicket, *, now: datetime) -> Opened | None:
-    """The newest ticket of whoever asks, if it is the same and was opened just now.
-
-    In the transaction that would open it: on PostgreSQL the routing lock keeps two apart. One
-    statement, one more for a ticket with the same words.
-    """
-    assignment.lock()
-    asker: sa.ColumnElement[int | None] = sa.literal(new.requester.person_id)
-    if new.requester.person_id is None:
-        owner = sa.select(PersonEmail.person_id)
-        asker = owner.where(PersonEmail.address == new.requester.email).scalar_subquery()
-    newest = sa.select(
+_NEWEST = (
+    sa.select(
         Ticket.id,
         Ticket.number,
         Ticket.requester_id,
@@ -42,8 +32,29 @@ def sent_before(new: NewTicket, *, now: datetime) -> Opened | None:
         sa.case((Ticket.priority_is_computed, None), else_=Ticket.priority).label("priority"),
         Ticket.created_at,
         ANSWER_DUE.label("due_at"),
-    ).where(Ticket.requester_id == asker)
-    row = db.session.execute(newest.order_by(Ticket.id.desc()).limit(1)).one_or_none()
+    )
+    .order_by(Ticket.id.desc())
+    .limit(1)
+)
+_OWNER = sa.select(PersonEmail.person_id).where(PersonEmail.address == sa.bindparam("address"))
+BY_ADDRESS = _NEWEST.where(Ticket.requester_id == _OWNER.scalar_subquery())
+BY_ID = _NEWEST.where(Ticket.requester_id == sa.bindparam("person_id"))
+
+
+def sent_before(new: NewTicket, *, now: datetime) -> Opened | None:
+    """The newest ticket of whoever asks, if it is the same and was opened just now.
+
+    In the transaction that would open it: on PostgreSQL the routing lock keeps two apart. One
+    statement, one more for a ticket with the same words.
+    """
+    assignment.lock()
+    newest: sa.Executable
+    asked: dict[str, object]
+    if new.requester.person_id is None:
+        newest, asked = BY_ADDRESS, {"address": new.requester.email}
+    else:
+        newest, asked = BY_ID, {"person_id": new.requester.person_id}
+    row = db.session.connection().execute(newest, asked).one_or_none()
     if row is None or now - row.created_at > WITHIN:
         return None
     if any(getattr(row, name) != getattr(new, name) for name in SAME):

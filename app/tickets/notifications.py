@@ -12,7 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.accounts.models import AGENT_ROLES, Person, PersonEmail, Role, group_member
+from app.accounts import directory
+from app.accounts.directory import AgentCard
+from app.accounts.models import Person, PersonEmail
 from app.core.db import db
 from app.mail import outbox
 from app.mail.models import OutboundEmail
@@ -33,27 +35,59 @@ class Recipient:
     address: str
 
 
-def recipients(condition: sa.ColumnElement[bool]) -> list[Recipient]:
-    """Active people with an address who fit *condition*; one statement."""
-    found = (
-        sa.select(Person.id, Person.name, PersonEmail.address)
-        .join(PersonEmail, sa.and_(PersonEmail.person_id == Person.id, PersonEmail.is_main))
-        .where(Person.is_active, condition)
-        .order_by(Person.id)
+_taking_part = sa.select(Participant.person_id).where(
+    Participant.ticket_id == sa.bindparam("ticket_id")
+)
+READERS = (
+    sa.select(Person.id, Person.name, PersonEmail.address)
+    .join(PersonEmail, sa.and_(PersonEmail.person_id == Person.id, PersonEmail.is_main))
+    .where(
+        Person.is_active,
+        sa.or_(Person.id == sa.bindparam("requester_id"), Person.id.in_(_taking_part)),
+        Person.id != sa.bindparam("author_id"),
     )
-    return [Recipient(*row) for row in db.session.execute(found)]
+    .order_by(Person.id)
+)
+_message_ids: Any = TicketMessageId.__table__
+MESSAGE_IDS = sa.insert(_message_ids)
+
+
+def _working(cards: Iterable[AgentCard]) -> list[Recipient]:
+    """Those of *cards* who still work here and have an address, by id; no statement."""
+    found = [card for card in cards if card.is_active and card.email]
+    return [Recipient(c.id, c.name, c.email) for c in sorted(found, key=lambda card: card.id)]
+
+
+def _agent(agent_id: int) -> list[Recipient]:
+    card = directory.agents().get(agent_id)
+    return _working([card]) if card else []
+
+
+def _supervisors() -> list[Recipient]:
+    return _working(card for card in directory.agents().values() if card.is_supervisor)
 
 
 def assigned(ticket: Ticket, agent_id: int, *, by_id: int | None, now: datetime) -> None:
     """Tell an agent that a ticket is theirs, unless they took it themselves."""
-    if agent_id != by_id:
-        to = recipients(Person.id == agent_id)
-        _tell_agents("assigned", ticket, to, now=now)
+    send(ticket.id, assigned_rows(ticket, agent_id, by_id=by_id, now=now), now=now)
+
+
+def assigned_rows(
+    ticket: Ticket, agent_id: int, *, by_id: int | None, now: datetime
+) -> list[dict[str, Any]]:
+    """The same as rows for `send`."""
+    to = _agent(agent_id) if agent_id != by_id else []
+    return _agents_rows("assigned", ticket, to, now=now)
 
 
 def unassignable(ticket: Ticket, *, now: datetime) -> None:
     """Tell the group (or the supervisors) that nobody could take a ticket."""
-    _tell_agents("group_ticket", ticket, group_of(ticket), now=now)
+    send(ticket.id, unassignable_rows(ticket, now=now), now=now)
+
+
+def unassignable_rows(ticket: Ticket, *, now: datetime) -> list[dict[str, Any]]:
+    """The same as rows for `send`."""
+    return _agents_rows("group_ticket", ticket, group_of(ticket), now=now)
 
 
 def customer_replied(ticket: Ticket, comment: Comment, *, now: datetime) -> None:
@@ -69,13 +103,15 @@ def agent_replied(ticket: Ticket, comment: Comment, *, files: Sequence[str], now
     """Mail a public reply to requester and participants, each with a key of their own."""
     if comment.visibility is not Visibility.PUBLIC:
         raise ValueError("an internal note is never mailed")
-    taking_part = sa.select(Participant.person_id).where(Participant.ticket_id == ticket.id)
-    to = recipients(
-        sa.and_(
-            sa.or_(Person.id == ticket.requester_id, Person.id.in_(taking_part)),
-            Person.id != (comment.author_id or 0),
-        )
+    found = db.session.connection().execute(
+        READERS,
+        {
+            "ticket_id": ticket.id,
+            "requester_id": ticket.requester_id,
+            "author_id": comment.author_id or 0,
+        },
     )
+    to = [Recipient(*row) for row in found]
     author = comment.author.display_name if comment.author else ""
     context = {"author": author, "body": comment.body, "files": list(files)}
     tell_customers("ticket_reply", ticket, to, context=context, now=now, comment_id=comment.id)
@@ -94,17 +130,17 @@ def sla_warned(ticket: Ticket, clock: SlaClock, *, now: datetime) -> None:
 
 def sla_breached(ticket: Ticket, clock: SlaClock, *, now: datetime) -> None:
     """Tell the assignee, else the group, and the supervisors that a target was missed."""
-    supervisors = recipients(Person.role.in_((Role.SUPERVISOR, Role.ADMIN)))
-    to = {person.id: person for person in (*_holder(ticket), *supervisors)}
+    to = {person.id: person for person in (*_holder(ticket), *_supervisors())}
     _tell_agents("sla_breach", ticket, to.values(), now=now, **_clock(clock))
 
 
 def group_of(ticket: Ticket) -> list[Recipient]:
     """The members of the ticket's group; the supervisors where it has none."""
     if ticket.group_id is None:
-        return recipients(Person.role.in_((Role.SUPERVISOR, Role.ADMIN)))
-    members = sa.select(group_member.c.person_id).where(group_member.c.group_id == ticket.group_id)
-    return recipients(Person.id.in_(members) & Person.role.in_(AGENT_ROLES))[:MOST_IN_GROUP]
+        return _supervisors()
+    members = directory.groups()[ticket.group_id].member_ids
+    cards = directory.agents()
+    return _working(cards[i] for i in members if i in cards)[:MOST_IN_GROUP]
 
 
 def tell_customers(
@@ -175,8 +211,8 @@ def send(ticket_id: int, rows: Sequence[dict[str, Any]], *, now: datetime) -> No
     if not rows:
         return
     outbox.queue(rows)
-    db.session.execute(
-        sa.insert(TicketMessageId),
+    db.session.connection().execute(
+        MESSAGE_IDS,
         [
             {"message_id": row["message_id"], "ticket_id": ticket_id, "created_at": now}
             for row in rows
@@ -185,6 +221,12 @@ def send(ticket_id: int, rows: Sequence[dict[str, Any]], *, now: datetime) -> No
 
 
 def _tell_agents(
+    kind: str, ticket: Ticket, to: Iterable[Recipient], *, now: datetime, **extra: Any
+) -> None:
+    send(ticket.id, _agents_rows(kind, ticket, to, now=now, **extra), now=now)
+
+
+def _agents_rows(
     kind: str,
     ticket: Ticket,
     to: Iterable[Recipient],
@@ -192,8 +234,8 @@ def _tell_agents(
     now: datetime,
     comment: Comment | None = None,
     **extra: Any,
-) -> None:
-    rows = [
+) -> list[dict[str, Any]]:
+    return [
         outbox.row(
             kind,
             person.address,
@@ -212,13 +254,12 @@ def _tell_agents(
         )
         for person in to
     ]
-    send(ticket.id, rows, now=now)
 
 
 def _holder(ticket: Ticket) -> list[Recipient]:
     """The assignee, else the group's members."""
     if ticket.assignee_id is not None:
-        return recipients(Person.id == ticket.assignee_id)
+        return _agent(ticket.assignee_id)
     return group_of(ticket)
 
 

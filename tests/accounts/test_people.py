@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from flask import Flask
 
@@ -93,3 +95,9 @@ def test_odd_addresses_of_real_mail_are_taken(app: Flask) -> None:
     assert people.normal_address("a..b.@docomo.example") == "a..b.@docomo.example"
     assert people.normal_address("Info@XN--MNCHEN-3YA.example") == "info@münchen.example"
     assert people.normal_address('"john doe"@example.com'.replace(" ", "")) == "johndoe@example.com"
+
+
+def test_a_new_customer_is_told_as_the_database_has_them(app: Flask) -> None:
+    made = people.find_or_make("new@home.example", name="Nora", phone="+1 555 0100", now=utcnow())
+    assert made.is_new
+    assert replace(made, is_new=False) == people.find("new@home.example")
