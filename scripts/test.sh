@@ -13,10 +13,11 @@ step "Migrations: from empty to the models, on SQLite and PostgreSQL"
 # need of both databases they start themselves.
 alone="tests/browser tests/faults tests/process tests/automation/test_sweepers.py
     tests/channels/test_mail_workers.py tests/routing/test_concurrency.py"
-ignored=$(printf -- '--ignore=%s ' $alone)
+ignored=
 if [ $# = 0 ]; then
     step "Tests of whole desks and of many processes"
     .venv/bin/pytest -q $alone
+    ignored=$(printf -- '--ignore=%s ' $alone)
 fi
 step "Tests on SQLite"
 .venv/bin/pytest -q -n 2 --dist loadfile $ignored "$@"
