@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 from sqlalchemy import event
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from app.core.db import db
 
@@ -99,12 +99,18 @@ def ring(job: Job) -> None:
 
 
 @event.listens_for(Session, "after_commit")
-def _ring_after_commit(session: Session) -> None:
+def _note_commit(session: Session) -> None:
     if session.in_nested_transaction():
         return
-    rung: set[Job] = session.info.pop("bells", set())
-    for job in sorted(rung):
-        bells().ring(job)
+    session.info["rung"] = session.info.pop("bells", set())
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _ring_after_unlock(session: Session, transaction: SessionTransaction) -> None:
+    """The locks are given back by now: nobody waits for our talk with Redis."""
+    if transaction.parent is None:
+        for job in sorted(session.info.pop("rung", ())):
+            bells().ring(job)
 
 
 @event.listens_for(Session, "after_rollback")
