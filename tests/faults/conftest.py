@@ -116,7 +116,8 @@ def own_app(folder: Path, **environ: str) -> Iterator[Flask]:
 
 def _token(folder: Path) -> str:
     """An API token of a supervisor on the desk in *folder*."""
-    with create_app(load({"DESKHAND_DATA_DIR": str(folder)})).app_context():
+    environ = {"DESKHAND_DATA_DIR": str(folder), "DESKHAND_LOG_LEVEL": "ERROR"}
+    with create_app(load(environ)).app_context():
         begin_write()
         agent = make_agent("boss@desk.example", role=Role.SUPERVISOR)
         token = make_token(agent, "faults", now=utcnow())
