@@ -29,6 +29,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+CONNECT_SECONDS = 5  # how long PostgreSQL may take to let us in; libpq takes whole seconds from 2
 BUSY_SECONDS = 5.0  # how long a writer waits for its turn before the request answers 503
 
 
@@ -139,7 +140,15 @@ def postgres_options() -> dict[str, Any]:
         "pool_size": 2,
         "max_overflow": 4,
         "pool_pre_ping": True,
-        "connect_args": {"options": wait},
+        "connect_args": {
+            "options": wait,
+            "connect_timeout": CONNECT_SECONDS,
+            # A host that vanished without a word is noticed within half a minute, not in hours.
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        },
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +16,15 @@ from flask import Flask
 from psycopg import sql
 from sqlalchemy import make_url
 
+from app import create_app
 from app.accounts import invitations, passwords
 from app.accounts.models import Role
+from app.core import db as core_db
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.mail import outbox
 from app.mail.models import OutboundEmail, OutboundState
+from app.settings import load
 from tests import servers
 from tests.faults.conftest import own_app
 from tests.faults.site import TICKET
@@ -65,6 +70,12 @@ def database() -> Iterator[Database]:
     database = Database(servers.postgres_url("away"))
     yield database
     database.admin.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core_db, "BUSY_SECONDS", 0.3)
+    monkeypatch.setattr(core_db, "CONNECT_SECONDS", 2)
 
 
 @pytest.fixture
@@ -142,3 +153,27 @@ def test_the_connection_is_cut_while_a_mail_is_sent(desk: Flask, database: Datab
     close_session()
     assert len(inbox.envelopes) == 1
     assert set(db.session.scalars(sa.select(OutboundEmail.state))) == {OutboundState.SENT}
+
+
+def test_somebody_holds_a_lock_for_long(impatient: None, desk: Flask, database: Database) -> None:
+    guest = Visitor(desk.test_client())
+    url = make_url(database.url).set(drivername="postgresql")
+    with psycopg.connect(url.render_as_string(hide_password=False)) as other:
+        other.execute("LOCK TABLE ticket IN EXCLUSIVE MODE")
+        refused = guest.post("/tickets/new", **TICKET)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert "Very busy" in refused.text
+        assert TICKET["description"] in refused.text
+        other.rollback()
+    assert guest.post("/tickets/new", **TICKET).status_code == 303
+
+
+def test_a_server_that_hangs_is_not_waited_for_long(impatient: None, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        port = hanging.getsockname()[1]
+        url = f"postgresql://desk@127.0.0.1:{port}/desk"
+        environ = {"DESKHAND_DATA_DIR": str(tmp_path), "DESKHAND_DATABASE_URL": url}
+        client = create_app(load({**environ, "DESKHAND_LOG_LEVEL": "ERROR"})).test_client()
+        began = time.monotonic()
+        assert client.get("/tickets/new").status_code == 503
+        assert time.monotonic() - began < 10
