@@ -63,6 +63,18 @@ SOURCES = {
     Source.API: "through the API",
     Source.PHONE: "on the phone",
 }
+CHANGED = {  # in the word that stands for a folded run of lines
+    EventKind.CUSTOM_FIELD: "field",
+    EventKind.DUE: "due time",
+    EventKind.SLA_STARTED: "clock",
+    EventKind.SLA_MET: "answered in time",
+    EventKind.SLA_WARNED: "due soon",
+    EventKind.SLA_BREACHED: "overdue",
+    EventKind.MAIL_HELD: "held mail",
+    EventKind.MAIL_DECIDED: "held mail",
+    EventKind.FOLLOW_UP: "follow-up",
+    EventKind.UNASSIGNABLE: "nobody free",
+}
 # Comments have their own place in the conversation; these would only repeat them.
 NOT_SHOWN_BETWEEN = (EventKind.COMMENT, EventKind.NOTE, EventKind.AUTO_RESPONSE, EventKind.CREATED)
 
@@ -85,7 +97,6 @@ class TicketPage:
             paused=ticket.status is Status.PENDING,
             active=ticket.status in ACTIVE,
         )
-        labels = {card.key: card.label for card in catalog.custom_fields()}
         agent = directory.agents().get(ticket.assignee_id or 0)
         group = directory.groups().get(ticket.group_id or 0)
         return TicketView(
@@ -100,7 +111,7 @@ class TicketPage:
             assignee=PersonChip(agent.name, agent.initials, agent.hue) if agent else None,
             group=group.name if group else "",
             tags=ticket.tag_names,
-            fields=[(labels.get(k, k), str(v)) for k, v in ticket.custom_fields.items()],
+            fields=self._fields(),
             created_text=words.moment(ticket.created_at, self.now, self.tz),
             created_iso=words.iso(ticket.created_at),
             created_title=words.exact(ticket.created_at, self.tz),
@@ -112,6 +123,16 @@ class TicketPage:
             is_deleted=ticket.deleted_at is not None,
             can_delete=self.viewer.is_supervisor and ticket.deleted_at is None,
         )
+
+    def _fields(self) -> list[tuple[str, str]]:
+        """The custom fields of the category, and what is set of others: (label, value)."""
+        values = self.ticket.custom_fields
+        its = {card.key for card in catalog.custom_fields(self.ticket.category_id)}
+        return [
+            (card.label, catalog.field_words(values.get(card.key)))
+            for card in catalog.custom_fields()
+            if card.key in its or card.key in values
+        ]
 
     def entries(self, *, everything: bool = False) -> tuple[list[Entry], bool]:
         """The conversation, oldest first, and whether older comments were left out.
@@ -137,10 +158,13 @@ class TicketPage:
         ]
         return self._with_events(views, shown[::-1]), left_out
 
-    def clock_views(self) -> list[ClockView]:
-        """The SLA clocks; one statement."""
+    def clock_views(self) -> tuple[list[ClockView], str]:
+        """The SLA clocks, and the label of the one that is due next ("" without); one statement."""
         rows = ticket_reading.rows(ticket_reading.CLOCKS, ticket_id=self.ticket.id)
-        return [self._clock(clock) for clock in rows]
+        due_at = self.ticket.next_due_at
+        runs = (row for row in rows if due_at and row.due_at == due_at and not row.stopped_at)
+        following = next(runs, None)
+        return [self._clock(clock) for clock in rows], following.target.label if following else ""
 
     def sla_name(self) -> str:
         """The policy's name, "" without one."""
@@ -327,7 +351,7 @@ class TicketPage:
         ]
         if len(lines) == 1:
             return lines[0]
-        names = list(dict.fromkeys((e.field or e.kind.value).replace("_", " ") for e in run))
+        names = list(dict.fromkeys(CHANGED.get(e.kind, e.field or e.kind.value) for e in run))
         who = run[0].actor_name or "Deskhand"
         return EventGroup(
             text=f"{len(run)} changes by {who}: {', '.join(names[:4])}",
@@ -359,11 +383,11 @@ class TicketPage:
         elif state is ClockState.VOID or clock.due_at is None:
             text, tone, used = "does not count", "closed", 0
         else:
-            left = clock.due_at - now
-            text = f"{words.duration(left)} left"
+            text = f"{words.duration(clock.due_at - now)} left"
             near = clock.warn_at is not None and clock.warn_at <= now
             tone = "pending" if near else "normal"
-            used = min(total, max(0, total - int(left.total_seconds() // 60)))
+            total = max(1, int((clock.due_at - clock.started_at).total_seconds() // 60))
+            used = min(total, int((now - clock.started_at).total_seconds() // 60))
         return ClockView(clock.target.label, text, tone, used, total)
 
 

@@ -8,25 +8,23 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from flask.typing import ResponseReturnValue
 from jinja2_fragments.flask import render_block
 
-from app.accounts.access import agent_required, current_person, hidden_group_ids
-from app.accounts.models import Group, Person
+from app.accounts.access import agent_required, current_person
 from app.channels import held_mail
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Conflict, DomainError, Invalid, NotFound
-from app.desk import menus, ticket_reading
-from app.desk.forms import ReplyForm, clean_line
+from app.desk import changes, menus, ticket_reading
+from app.desk.forms import ReplyForm
 from app.desk.frame import viewer_zone
 from app.desk.ticket_page import TicketPage
 from app.desk.ticket_reading import TicketFacts
 from app.desk.ticket_views import ReplyView
-from app.routing import assignment
 from app.search.lists import row_of
-from app.tickets import attachments, conversation, lifecycle, properties, timeline
+from app.tickets import attachments, conversation, lifecycle
 from app.tickets.attachments import StoredFile
 from app.tickets.models import Comment, Ticket
 from app.tickets.queries import get_visible
-from app.tickets.words import Priority, Status, Visibility
+from app.tickets.words import Status, Visibility
 from app.web.htmx import render, wants_fragment
 from app.web.security import reads_first, takes_files
 
@@ -34,6 +32,13 @@ bp = Blueprint("desk", __name__)
 
 SHOW = "desk/show.html"
 CHANGED = ("sla", "newest_event", "head", "notice")
+KINDS = ", ".join(changes.CHANGES)
+SENT = {
+    "keep": "Reply sent",
+    "pending": "Reply sent, the ticket waits for the customer now",
+    "resolved": "Reply sent, the ticket is resolved",
+}
+TYPED = ("tags", "subject", "fields")  # a refusal brings back what was typed
 
 
 @bp.get("/desk/tickets/<number>")
@@ -43,7 +48,7 @@ def show(number: str) -> ResponseReturnValue:
     return render_template(SHOW, **_page(_load(number)))
 
 
-@bp.get("/desk/tickets/<number>/<any(status, priority, assignment, tags):kind>")
+@bp.get(f"/desk/tickets/<number>/<any({KINDS}):kind>")
 @agent_required
 def change_menu(number: str, kind: str) -> ResponseReturnValue:
     """The choices of one property: a popover's content, or a page without script."""
@@ -51,14 +56,14 @@ def change_menu(number: str, kind: str) -> ResponseReturnValue:
     return render("desk/change.html", fragment="menu", **_menu(ticket, kind))
 
 
-@bp.post("/desk/tickets/<number>/<any(status, priority, assignment, tags):kind>")
+@bp.post(f"/desk/tickets/<number>/<any({KINDS}):kind>")
 @agent_required
 def change(number: str, kind: str) -> ResponseReturnValue:
     """Change one property."""
     person = current_person()
     ticket = get_visible(number, to=person, lock=True)
     try:
-        notice = _CHANGES[kind](ticket, person)
+        notice = changes.apply(kind, ticket, by=person)
     except DomainError as error:
         if isinstance(error, NotFound):
             raise
@@ -91,7 +96,8 @@ def comment(number: str) -> ResponseReturnValue:
         form.body.errors = (error.message,)
         return _not_sent(_load(number), form, error.status)
     db.session.commit()
-    sent = "Note added" if added.visibility is Visibility.INTERNAL else "Reply sent"
+    internal = added.visibility is Visibility.INTERNAL
+    sent = "Note added" if internal else SENT[form.then.data]
     fresh = _load(number)
     if wants_fragment():
         page = _page(fresh, notice=sent)
@@ -172,13 +178,15 @@ def _page(
         entries, left_out = page.entries(everything="all" in request.args)
     history, more = page.history(_before()) if tab == "history" else ([], None)
     over = ticket.status in (Status.CLOSED, Status.CANCELLED)
+    view = page.view()
+    clocks, view.due_label = page.clock_views()
     older = f"/desk/tickets/{ticket.number}?tab=history&before={more}" if more else None
     return {
-        "ticket": page.view(),
+        "ticket": view,
         "tab": tab,
         "entries": entries,
         "older_path": f"/desk/tickets/{ticket.number}?all=1" if left_out else "",
-        "clocks": page.clock_views(),
+        "clocks": clocks,
         "sla_name": page.sla_name(),
         "requester": page.requester(),
         "held": page.held(),
@@ -214,18 +222,26 @@ def _before() -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
-def _menu(ticket: TicketFacts, kind: str, problem: str = "") -> dict[str, Any]:
+def _menu(ticket: TicketFacts, kind: str, error: DomainError | None = None) -> dict[str, Any]:
     person = current_person()
     page = TicketPage(ticket, person, now=utcnow(), tz=viewer_zone(person))
     part = "show" if request.values.get("part") == "show" else "row"
+    only = request.args.get("only", "")
+    tags: list[menus.Choice] = []
+    typed = request.form.get("subject", ticket.subject) if kind == "subject" else ""
+    if kind == "tags":
+        chosen = request.form.getlist("tags") if error else ticket.tag_names
+        tags, typed = menus.tags([name.strip() for text in chosen for name in text.split(",")])
     return {
         "kind": kind,
         "part": part,
         "ticket": page.view(),
-        "groups_of_choices": menus.menu(kind, ticket, person),
-        "tags": ticket.tag_names,
-        "known_tags": menus.known_tags() if kind == "tags" else [],
-        "problem": problem,
+        "groups_of_choices": menus.menu(kind, ticket, person, only=only),
+        "tags": tags,
+        "typed": typed,
+        "fields": menus.fields(ticket, request.form if error else None),
+        "problem": error.message if error else "",
+        "errors": getattr(error, "errors", {}),
         "back": _back(ticket, part),
     }
 
@@ -240,10 +256,10 @@ def _back(ticket: TicketFacts, part: str) -> str:
 
 def _refused(ticket: TicketFacts, kind: str, error: DomainError) -> ResponseReturnValue:
     """What was chosen and why not, beside the control."""
-    context = _menu(ticket, kind, error.message)
+    context = _menu(ticket, kind, error)
     if not wants_fragment():
         return render_template("desk/change.html", oob=False, **context), error.status
-    if context["part"] == "show":
+    if context["part"] == "show" and kind not in TYPED:
         page = _page(ticket, problem=error.message)
         return render(SHOW, fragment="properties", status=error.status, **page)
     body = render_block("desk/change.html", "menu", oob=False, **context)
@@ -268,78 +284,3 @@ def _changed(ticket: TicketFacts, notice: str) -> ResponseReturnValue:
 def _not_sent(ticket: TicketFacts, form: ReplyForm, status: int) -> ResponseReturnValue:
     """The composer with what was typed and what is wrong."""
     return render(SHOW, fragment="composer", status=status, **_page(ticket, reply=form))
-
-
-def _version() -> int | None:
-    text = request.form.get("version", "")
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise Invalid("Reload the page; this form is broken.")
-    return int(text)
-
-
-def _change_status(ticket: Ticket, by: Person) -> str:
-    try:
-        to = Status.parse(request.form.get("status", ""))
-    except ValueError:
-        raise Invalid("Choose a status of the list.") from None
-    timeline.refuse_stale(ticket, "status", version=_version(), chosen=to.label)
-    if to is not ticket.status:
-        lifecycle.change_status(ticket, to, by=by, now=utcnow())
-    return f"{ticket.number} is {to.label.lower()} now"
-
-
-def _change_priority(ticket: Ticket, by: Person) -> str:
-    try:
-        to = Priority.parse(request.form.get("priority", ""))
-    except ValueError:
-        raise Invalid("Choose a priority of the list.") from None
-    timeline.refuse_stale(ticket, "priority", version=_version(), chosen=to.label)
-    properties.change_priority(ticket, to, by=by, now=utcnow())
-    return f"Priority of {ticket.number} is {to.label.lower()} now"
-
-
-def _change_assignment(ticket: Ticket, by: Person) -> str:
-    if "group" in request.form:
-        group = _chosen(Group, request.form["group"])
-        if group is not None and group.id in hidden_group_ids(by):
-            raise Invalid("Choose a group of the list.")
-        name = group.name if group else ""
-        timeline.refuse_stale(ticket, "group", version=_version(), chosen=name)
-        warning = assignment.assign(ticket, group=group, by=by, now=utcnow())
-        return warning or (f"{ticket.number} is with {name} now" if name else "In no group now")
-    agent = _chosen(Person, request.form.get("assignee", ""))
-    if agent is not None and not (agent.is_agent and agent.is_active):
-        raise Invalid("Choose somebody who works here.")
-    name = agent.display_name if agent else ""
-    timeline.refuse_stale(ticket, "assignee", version=_version(), chosen=name)
-    warning = assignment.assign(ticket, agent=agent, by=by, now=utcnow())
-    return warning or (f"{name} has {ticket.number} now" if name else "Nobody has it now")
-
-
-def _chosen(model: type[Any], text: str) -> Any:
-    """The row of an id from a form; "" is None."""
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 15:
-        raise Invalid("Choose somebody of the list.")
-    row = db.session.get(model, int(text))
-    if row is None:
-        raise Invalid("Choose somebody of the list.")
-    return row
-
-
-def _change_tags(ticket: Ticket, by: Person) -> str:
-    names = [clean_line(name) for name in request.form.get("tags", "").split(",")]
-    timeline.refuse_stale(
-        ticket, "tags", version=_version(), chosen=", ".join(properties.clean_tags(names))
-    )
-    properties.change_tags(ticket, names, by=by, now=utcnow())
-    return f"Tags of {ticket.number} saved"
-
-
-_CHANGES = {
-    "status": _change_status,
-    "priority": _change_priority,
-    "assignment": _change_assignment,
-    "tags": _change_tags,
-}

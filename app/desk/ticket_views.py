@@ -47,6 +47,7 @@ class TicketView:
     score_text: str
     is_deleted: bool
     can_delete: bool
+    due_label: str = ""
 
 
 class CommentView(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
@@ -284,15 +283,11 @@ class TicketPage:
         for card in catalog.custom_fields(own.category_id):
             value = own.custom_fields.get(card.key)
             if card.is_public and value not in (None, ""):
-                facts.append((card.label, _value(value)))
+                facts.append((card.label, catalog.field_words(value)))
         return facts
 
 
 _NAMELESS = {"requester": "Somebody", "agent": "Support", "system": "Automatic answer"}
-
-
-def _value(value: Any) -> str:
-    return {True: "Yes", False: "No"}[value] if isinstance(value, bool) else str(value)
 
 
 def _first(name: str) -> str:

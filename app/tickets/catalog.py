@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -79,6 +80,13 @@ def custom_fields(category_id: int | None = None) -> list[FieldCard]:
     if category_id is None:
         return fields
     return [f for f in fields if not f.category_ids or category_id in f.category_ids]
+
+
+def field_words(value: Any) -> str:
+    """The value of a custom field: "Yes", "No", as it is, or "" where there is none."""
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    return "" if value is None else str(value)
 
 
 def category_words(category_id: int, subcategory_id: int | None) -> str:

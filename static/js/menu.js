@@ -4,8 +4,9 @@
   let opened = "";
 
   function enter() {
-    const first = menu().querySelector("[aria-current]") ?? menu().querySelector("button, input:not([type=hidden])");
+    const first = menu().querySelector("[aria-invalid], [aria-current]") ?? menu().querySelector("button, textarea, select, input:not([type=hidden])");
     first?.focus();
+    if (first?.matches("textarea")) first.select();
   }
 
   // The row may be a new element by now, so the link is looked up again.
@@ -49,13 +50,25 @@
   document.addEventListener("toggle", (event) => {
     if (event.target === menu() && event.newState === "closed" && document.activeElement === document.body) leave(menu());
   }, true);
-  // Up and down walk through the choices of an open menu.
+  // Up and down walk through the choices of an open menu, letters go to the choice that begins so.
+  let typed = "";
+  let typedAt = 0;
   document.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const here = event.target.closest?.("[popover] .choice");
-    if (!step || !here) return;
+    const here = event.target.closest?.("[popover] :is(button, a).choice");
+    const isLetter = event.key.length === 1 && event.key !== " " && !event.metaKey && !event.ctrlKey && !event.altKey;
+    if (!here || !(step || isLetter)) return;
     const all = [...here.closest("[popover]").querySelectorAll(".choice")];
+    const place = all.indexOf(here);
     event.preventDefault();
-    all[(all.indexOf(here) + step + all.length) % all.length].focus();
+    if (step) {
+      all[(place + step + all.length) % all.length].focus();
+      return;
+    }
+    typed = (event.timeStamp - typedAt < 800 ? typed : "") + event.key.toLowerCase();
+    typedAt = event.timeStamp;
+    const from = typed.length > 1 ? place : place + 1;
+    const inOrder = [...all.slice(from), ...all.slice(0, from)];
+    inOrder.find((choice) => choice.textContent.trim().toLowerCase().startsWith(typed))?.focus();
   });
 })();
