@@ -66,13 +66,13 @@ _AGES = (
 
 
 def duration(span: timedelta, *, minute: str = "min") -> str:
-    """ "35 min", "2 h 10 min", "3 d 4 h"; under a minute is "1 min"."""
+    """ "35 min", "2 h 10 min", "17 h", "1 d 21 h", "12 d"; under a minute is "1 min"."""
     minutes = max(1, int(span.total_seconds()) // 60)
     if minutes < 60:
         return f"{minutes} {minute}"
     hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} {minute}" if minutes else f"{hours} h"
+    if hours < 24:
+        return f"{hours} h {minutes} {minute}" if minutes and hours < 10 else f"{hours} h"
     days, hours = divmod(hours, 24)
     return f"{days} d {hours} h" if hours and days < 10 else f"{days} d"
 
