@@ -14,7 +14,7 @@ from app.core.cache import for_seconds
 from app.core.db import db
 from app.core.settings_store import setting
 from app.routing.assignment import LOAD_OF_ONE
-from app.search.counts import KEPT_SECONDS, rail_counts
+from app.search.counts import BUILT_IN, KEPT_SECONDS, ViewCount, rail_counts
 from app.web import words
 
 
@@ -39,6 +39,7 @@ class Me:
     hue: int
     presence: str
     presence_text: str
+    is_admin: bool
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class DeskFrame:
 
     views: tuple[RailItem, ...]
     groups: tuple[RailItem, ...]
+    saved: tuple[RailItem, ...]
     me: Me
 
 
@@ -55,19 +57,25 @@ def desk_frame() -> DeskFrame:
     person = current_person()
     counts = rail_counts(person)
     here = request.args.get("view", "unresolved") if request.path == "/desk/" else ""
-    views = tuple(
-        RailItem(v.label, v.path, v.icon, v.count, v.key == here, v.key == "overdue")
-        for v in counts.views
-    )
-    groups = tuple(
-        RailItem(g.label, g.path, g.icon, g.count, g.key == here, False) for g in counts.groups
-    )
-    return DeskFrame(views, groups, _me(person))
+
+    def items(views: list[ViewCount]) -> tuple[RailItem, ...]:
+        return tuple(
+            RailItem(v.label, v.path, v.icon, v.count, v.key == here, _is_late(v)) for v in views
+        )
+
+    views = items(counts.views[: len(BUILT_IN)])
+    saved = items(counts.views[len(BUILT_IN) :])
+    return DeskFrame(views, items(counts.groups), saved, _me(person))
 
 
 def viewer_zone(person: Person) -> ZoneInfo:
     """The zone in which a person reads times: their own, else the desk's."""
     return words.zone(person.time_zone or setting("time_zone"))
+
+
+def _is_late(view: ViewCount) -> bool:
+    """Whether the view's count is a warning."""
+    return view.key == "overdue" and view.count != "0"
 
 
 def _me(person: Person) -> Me:
@@ -80,6 +88,7 @@ def _me(person: Person) -> Me:
         hue=card.hue,
         presence=person.presence.value,
         presence_text=f"{state}, {load} of {card.max_tickets} tickets",
+        is_admin=person.is_admin,
     )
 
 

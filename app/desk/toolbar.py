@@ -17,10 +17,11 @@ from app.desk.frame import viewer_zone
 from app.desk.menus import Choice
 from app.search import counts
 from app.tickets import catalog
-from app.tickets.filters import TicketFilters
+from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
 from app.tickets.words import Priority, Source, Status
 
 QUEUE = "/desk/"
+UNRESOLVED = {status.value for status in ACTIVE_STATUSES}
 
 
 @dataclass(slots=True)
@@ -133,6 +134,8 @@ def _choices(
     names = [choice.label for choice in choices if choice.selected]
     is_changed = getattr(filters, name) != getattr(base, name)
     text = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+    if chosen == UNRESOLVED:
+        text = "not resolved"
     return Filter(name, label, text or "any", bool(names) or is_changed, "choices", choices)
 
 
