@@ -6,7 +6,6 @@ writer), but has many threads. Whoever sends a body gives up the turn until all 
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from tempfile import SpooledTemporaryFile
@@ -14,7 +13,7 @@ from threading import Lock
 from typing import IO, Any, cast
 
 from flask import Request
-from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.exceptions import RequestEntityTooLarge, ServiceUnavailable
 from werkzeug.wsgi import get_input_stream
 
 from app.web.limits import network
@@ -22,6 +21,8 @@ from app.web.limits import network
 THREADS = 32  # of a process: so many bodies arrive at once
 MOST_OF_ONE = 8  # bodies of one network address: nobody takes all threads by sending nothing
 IN_MEMORY = 256 * 1024  # bytes of a body; what is longer goes to a file
+PIECE = 64 * 1024
+MOST_TAKEN = 1 << 30  # bytes of a body that are waited for, if only to say that it is too long
 TURN, BODY = "deskhand.turn", "deskhand.body"  # in the environ
 
 _arriving: Counter[str] = Counter()
@@ -56,7 +57,11 @@ def take_body(request: Request) -> None:
     has_body = request.content_length or "Transfer-Encoding" in request.headers
     if turn is None or not has_body:
         return
-    stream = get_input_stream(request.environ, max_content_length=request.max_content_length)
+    limit, length = request.max_content_length, request.content_length or 0
+    is_too_long = limit is not None and length > limit
+    if length > MOST_TAKEN:
+        raise RequestEntityTooLarge
+    stream = get_input_stream(request.environ, max_content_length=None if is_too_long else limit)
     address = network()
     with _counting:
         if _arriving[address] >= MOST_OF_ONE:
@@ -66,12 +71,16 @@ def take_body(request: Request) -> None:
     request.environ[BODY] = body
     turn.release()
     try:
-        shutil.copyfileobj(stream, body)
+        while piece := stream.read(PIECE):
+            if not is_too_long:
+                body.write(piece)
     finally:
         turn.acquire()
         with _counting:
             _arriving[address] -= 1
             if not _arriving[address]:
                 del _arriving[address]
+    if is_too_long:
+        raise RequestEntityTooLarge  # only now: who is still sending sees no answer
     body.seek(0)
     request.environ |= {"wsgi.input": body, "wsgi.input_terminated": True}

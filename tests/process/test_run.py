@@ -9,9 +9,12 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlencode
 
 import flask_migrate
 import pytest
@@ -177,6 +180,38 @@ def test_a_slow_upload_holds_up_nobody(shared_desk: Desk) -> None:
         assert b"ok" in shared_desk.get("/healthz")
     for connection in slow:
         connection.close()
+
+
+@pytest.mark.slow
+def test_sign_ins_leave_no_memory_behind(shared_desk: Desk) -> None:
+    """Each takes 19 MiB for a moment, in one thread or another."""
+    address = f"http://127.0.0.1:{shared_desk.port}/login"
+    with urllib.request.urlopen(address, timeout=10) as page:
+        cookie = page.headers["Set-Cookie"].partition(";")[0]
+        token = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', page.read().decode())
+    assert token is not None
+
+    def fail(number: int) -> int:
+        form = {"csrf_token": token[1], "email": f"a{number}@b.example", "password": "wrong" * 3}
+        sent = urllib.request.Request(address, urlencode(form).encode(), {"Cookie": cookie})
+        with pytest.raises(urllib.error.HTTPError) as answer:
+            urllib.request.urlopen(sent, timeout=20)
+        with answer.value:
+            return answer.value.code
+
+    web = web_processes(children(shared_desk.process.pid)["web"])
+    before = sum(map(memory, web))
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(fail, range(40))) == {422}
+    assert sum(map(memory, web)) - before < 80
+
+
+def memory(pid: int) -> int:
+    """Megabytes of a process that it shares with none."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    found = re.search(r"Pss_Anon: +(\d+) kB", text)
+    assert found is not None
+    return int(found[1]) // 1024
 
 
 def web_processes(server: int) -> set[int]:

@@ -87,3 +87,10 @@ def test_a_form_is_read_as_before(ask: Any) -> None:
     assert sent.result(WAIT) == "400"  # without the token of its page
     too_long = ask("/login", Body(b"x" * 3_000_000), CONTENT_TYPE=kind)
     assert too_long.result(WAIT) == "413"
+
+
+def test_a_browser_hears_that_its_form_is_too_long(ask: Any) -> None:
+    """It reads no answer while it is sending, so all that it sends is taken."""
+    body = Body(b"x" * 3_000_000)
+    assert ask("/login", body).result(WAIT) == "413"
+    assert body.read() == b""
