@@ -50,6 +50,30 @@ LONGEST_TEXT = 100_000  # characters shown of one mail; the raw mail is kept who
 Outcome = tuple[InboundState, str]
 
 
+# Made once: every mail needs them.
+_due = (sa.text("state = 'waiting'"), InboundEmail.due_at <= sa.bindparam("now"))  # as the index
+_oldest = sa.select(InboundEmail.id).where(*_due)
+_oldest = _oldest.order_by(InboundEmail.due_at, InboundEmail.id).limit(1)
+_oldest = _oldest.with_for_update(skip_locked=True)  # PostgreSQL: workers pass each other by
+_table: Any = InboundEmail.__table__
+CLAIM = (
+    sa.update(_table)
+    .where(InboundEmail.id == _oldest.scalar_subquery(), *_due)
+    .values(due_at=sa.bindparam("until"), attempts=InboundEmail.attempts + 1)
+    .returning(InboundEmail.id, InboundEmail.attempts)
+)
+STILL_WAITS = (
+    sa.select(InboundEmail.id)
+    .where(InboundEmail.id == sa.bindparam("email_id"), InboundEmail.state == InboundState.WAITING)
+    .with_for_update()
+)
+OUTCOME = (
+    sa.update(_table)
+    .where(InboundEmail.id == sa.bindparam("email_id"))
+    .values(state=sa.bindparam("to"), reason=sa.bindparam("why"), done_at=sa.bindparam("now"))
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Mail:
     """A mail that was read, before any lock is taken: all that the transaction needs."""
@@ -119,18 +143,7 @@ def _claim(now: datetime) -> tuple[int, int] | None:
     """Lease the oldest mail that is due, and count the try before anything can go wrong."""
     begin_write()
     cache.forget_stamp()
-    due = (sa.text("state = 'waiting'"), InboundEmail.due_at <= now)  # as the partial index
-    oldest = sa.select(InboundEmail.id).where(*due)
-    oldest = oldest.order_by(InboundEmail.due_at, InboundEmail.id).limit(1)
-    oldest = oldest.with_for_update(skip_locked=True)  # PostgreSQL: workers pass each other by
-    claim = (
-        sa.update(InboundEmail)
-        .where(InboundEmail.id == oldest.scalar_subquery(), *due)
-        .values(due_at=now + LEASE, attempts=InboundEmail.attempts + 1)
-        .returning(InboundEmail.id, InboundEmail.attempts)
-        .execution_options(synchronize_session=False)
-    )
-    row = db.session.execute(claim).one_or_none()
+    row = db.session.connection().execute(CLAIM, {"now": now, "until": now + LEASE}).one_or_none()
     db.session.commit()
     return (row.id, row.attempts) if row else None
 
@@ -171,10 +184,7 @@ def _read(email_id: int) -> Mail:
 
 
 def _still_waits(email_id: int) -> bool:
-    waiting = sa.select(InboundEmail.id).where(
-        InboundEmail.id == email_id, InboundEmail.state == InboundState.WAITING
-    )
-    return db.session.scalar(waiting.with_for_update()) is not None
+    return db.session.connection().scalar(STILL_WAITS, {"email_id": email_id}) is not None
 
 
 def ingest(mail: Mail, *, now: datetime) -> Outcome:
@@ -346,11 +356,8 @@ def _settle(email_id: int, state: InboundState, reason: str, *, now: datetime) -
 
 
 def _write_outcome(email_id: int, state: InboundState, reason: str, *, now: datetime) -> None:
-    mine = sa.update(InboundEmail).where(InboundEmail.id == email_id)
-    db.session.execute(
-        mine.values(state=state, reason=reason, done_at=now),
-        execution_options={"synchronize_session": False},
-    )
+    outcome = {"email_id": email_id, "to": state, "why": reason, "now": now}
+    db.session.connection().execute(OUTCOME, outcome)
 
 
 def _put_off(email_id: int, attempts: int, error: str, *, now: datetime) -> None:

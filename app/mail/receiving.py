@@ -108,7 +108,11 @@ def store(raw: bytes, mailbox: MailboxCard | None, *, now: datetime) -> Stored:
     return Stored(is_new, state, reason)
 
 
-def find(email_id: int) -> InboundEmail:
-    """A stored mail with its raw bytes."""
-    wanted = sa.select(InboundEmail).where(InboundEmail.id == email_id)
-    return db.session.scalars(wanted.options(sa.orm.undefer(InboundEmail.raw))).one()
+RAW = sa.select(InboundEmail.raw, InboundEmail.return_path, InboundEmail.mailbox_id).where(
+    InboundEmail.id == sa.bindparam("email_id")
+)
+
+
+def find(email_id: int) -> sa.Row[bytes, str | None, int]:
+    """A stored mail: raw bytes, return path, mailbox."""
+    return db.session.connection().execute(RAW, {"email_id": email_id}).one()
