@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import nh3
 
 MAX_HTML = 1_000_000  # characters of one document that are looked at; no person reads more
+MAX_ESCAPES = 20_000  # of one text
 MAX_TAGS = 3_000  # cleaned at once: the HTML parser walks the open tags for every tag
 
 BLOCKS = {"address", "article", "aside", "blockquote", "center", "dd", "div", "dl", "dt"} | {
@@ -75,12 +76,28 @@ def _without_source(image: re.Match[str]) -> str:
 _data_url = re.compile(r"\bdata:[\w/+.-]{0,80}(?:;[\w=-]{1,40}){0,3};base64,[A-Za-z0-9+/=\s]*+")
 _long_tag = re.compile(r"(<[a-zA-Z][^<>]{20000})[^<>]*+")  # its attributes are compared pairwise
 _tag_start = re.compile(r"<(?=[/a-zA-Z])")
+_long_text = re.compile(r"[^<>]{20002,}")  # longer than a tag can be by now
 
 
 def _pieces(html: str) -> Iterator[str]:
-    """*html* in pieces of so few tags that even senseless nesting takes no quadratic time."""
+    """*html* in pieces so small that nothing senseless in them takes quadratic time."""
     html = printable(_data_url.sub("", html) if "data:" in html else html)[:MAX_HTML]
     html = _long_tag.sub(r"\1", html)
+    for part in _long_text.sub(_cut, html).split("\0"):  # `printable` has left no NUL
+        yield from _with_few_tags(part)
+
+
+def _cut(run: re.Match[str]) -> str:
+    """A text with NULs where it is cut: each character that is escaped costs more than the last."""
+    text = run[0]
+    if text.count("&") + text.count("\u00a0") <= MAX_ESCAPES:
+        return text
+    return "\0".join(
+        text[start : start + MAX_ESCAPES] for start in range(0, len(text), MAX_ESCAPES)
+    )
+
+
+def _with_few_tags(html: str) -> Iterator[str]:
     if html.count("<") <= MAX_TAGS:
         yield html
         return

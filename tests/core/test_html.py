@@ -48,13 +48,22 @@ def test_cleaning_again_changes_nothing(html: str) -> None:
 
 @pytest.mark.parametrize(
     "html",
-    ["<div>" * 150_000, "<p " + "a=b " * 200_000, "<blockquote>x" * 60_000, "<b><p>" * 80_000],
+    [
+        *("<div>" * 150_000, "<p " + "a=b " * 200_000, "<blockquote>x" * 60_000, "<b><p>" * 80_000),
+        *("&" * 900_000, "\u00a0" * 900_000, f"<a title='>{'&' * 900_000}'>x</a>"),
+    ],
 )
 def test_senseless_html_takes_no_quadratic_time(html: str) -> None:
     start = time.process_time()
     sanitize(html)
     html_to_text(html)
     assert time.process_time() - start < 5  # nested as they are it would take minutes
+
+
+def test_no_word_of_a_long_text_is_lost() -> None:
+    text = " ".join(f"word{number}" for number in range(20_000))
+    assert html_to_text(f"<p>{text}</p>") == text
+    assert sanitize(f"<p>{text}</p>").replace("<p>", "").replace("</p>", "") == text
 
 
 @pytest.mark.parametrize(
