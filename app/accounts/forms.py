@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
+from email_validator import EmailNotValidError, validate_email
 from wtforms import (
     EmailField,
     Form,
@@ -54,10 +56,37 @@ def mail_address(form: Form, field: EmailField) -> None:
         raise ValidationError(error.message) from None
 
 
-def email_field(label: str = "Mail address", **options: Any) -> EmailField:
-    """A field for one mail address."""
-    checks = [InputRequired("Enter your mail address."), Length(max=254), one_line, mail_address]
-    return EmailField(label, checks, filters=[stripped], **options)
+def likely_address(form: Form, field: EmailField) -> None:
+    """Refuse an address that nobody has, such as one with a comma in its domain.
+
+    For what is typed a first time: mails to it would be lost, and whoever typed it would wait.
+    """
+    local, _, domain = (field.data or "").rpartition("@")
+    if _is_domain(domain):
+        return
+    meant = re.sub(r"[,;\s]+|\.{2,}", ".", domain).strip(".")
+    if meant != domain and _is_domain(meant):
+        raise ValidationError(f"“{domain}” cannot be right. Did you mean {local}@{meant}?")
+    raise ValidationError(people.NO_ADDRESS)
+
+
+def _is_domain(domain: str) -> bool:
+    try:
+        validate_email(f"name@{domain}", check_deliverability=False, test_environment=True)
+    except (EmailNotValidError, UnicodeError):
+        return False
+    return True
+
+
+def email_field(label: str = "Mail address", *, new: bool = False) -> EmailField:
+    """A field for one mail address; *new*: of somebody who may not be known yet."""
+    checks = [
+        InputRequired("Enter your mail address."),
+        Length(max=254, message="At most 254 characters."),
+        one_line,
+    ]
+    checks += [likely_address, mail_address] if new else [mail_address]
+    return EmailField(label, checks, filters=[stripped])
 
 
 def name_field(label: str = "Name") -> StringField:
@@ -95,7 +124,9 @@ class LinkRequestForm(BaseForm):
 class KeyForm(BaseForm):
     """The button on a link's page."""
 
-    key = HiddenField(validators=[InputRequired(), Length(max=100)])
+    key = HiddenField(
+        validators=[InputRequired(), Length(max=100, message="At most 100 characters.")]
+    )
 
 
 class NewPasswordForm(KeyForm):
@@ -118,7 +149,7 @@ class FirstAdminForm(KeyForm):
     """The first admin."""
 
     name = name_field("Your name")
-    email = email_field()
+    email = email_field(new=True)
     password = new_password_field("Password")
 
 
@@ -148,7 +179,11 @@ class TokenForm(BaseForm):
 
     label = StringField(
         "What is it for?",
-        [InputRequired("Enter what it is for."), Length(max=100), one_line],
+        [
+            InputRequired("Enter what it is for."),
+            Length(max=100, message="At most 100 characters."),
+            one_line,
+        ],
         filters=[stripped],
     )
 
@@ -157,7 +192,7 @@ class InviteForm(BaseForm):
     """Whom to invite, and as what."""
 
     name = name_field()
-    email = email_field()
+    email = email_field(new=True)
     role = SelectField("Role", choices=ROLES)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+from flask import request
 from wtforms import (
     EmailField,
+    Field,
     MultipleFileField,
     RadioField,
     SelectChoice,
@@ -14,11 +17,14 @@ from wtforms import (
     TelField,
     TextAreaField,
 )
-from wtforms.validators import Email, InputRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, Optional
 
+from app.accounts.forms import likely_address, mail_address
 from app.tickets import catalog
+from app.tickets.forms import custom_field
 from app.tickets.words import Priority, Visibility
 from app.web.forms import BaseForm
+from app.web.htmx import wants_fragment
 
 
 def clean(text: str | None) -> str:
@@ -35,7 +41,11 @@ def clean_line(text: str | None) -> str:
 class ReplyForm(BaseForm):
     """A reply or an internal note. The version rides along for the record alone."""
 
-    body = TextAreaField("Your comment", filters=[clean], validators=[Length(max=50_000)])
+    body = TextAreaField(
+        "Your comment",
+        filters=[clean],
+        validators=[Length(max=50_000, message="At most 50,000 characters.")],
+    )
     attachments = MultipleFileField("Files")
     visibility = RadioField(
         "Kind of comment",
@@ -55,24 +65,35 @@ class PhoneTicketForm(BaseForm):
     name = StringField(
         "Name",
         filters=[clean_line],
-        validators=[InputRequired("Type the customer's name."), Length(max=200)],
+        validators=[
+            DataRequired("Type the customer's name."),
+            Length(max=200, message="At most 200 characters."),
+        ],
     )
     email = EmailField(
         "Mail address",
         filters=[clean_line],
         validators=[
-            InputRequired("Type the customer's mail address."),
-            Email("That is no mail address; it looks like name@example.org."),
-            Length(max=254),
+            DataRequired("Type the customer's mail address."),
+            Length(max=254, message="At most 254 characters."),
+            likely_address,
+            mail_address,
         ],
     )
-    phone = TelField("Phone", filters=[clean_line], validators=[Optional(), Length(max=50)])
+    phone = TelField(
+        "Phone",
+        filters=[clean_line],
+        validators=[Optional(), Length(max=50, message="At most 50 characters.")],
+    )
     subject = StringField(
         "Subject",
         filters=[clean_line],
-        validators=[InputRequired("Give the ticket a subject."), Length(max=200)],
+        validators=[
+            DataRequired("Give the ticket a subject."),
+            Length(max=200, message="At most 200 characters."),
+        ],
     )
-    category = SelectField("Category")
+    category = SelectField("Category", validate_choice=False)
     subcategory = SelectField("Subcategory", validate_choice=False)
     priority = SelectField(
         "Priority",
@@ -80,24 +101,57 @@ class PhoneTicketForm(BaseForm):
             SelectChoice("", "Work it out"),
             *(SelectChoice(p.value, p.label) for p in Priority),
         ],
+        default="",
     )
     description = TextAreaField(
         "What happened?",
         filters=[clean],
-        validators=[InputRequired("Write down what it is about."), Length(max=50_000)],
+        validators=[
+            DataRequired("Write down what it is about."),
+            Length(max=50_000, message="At most 50,000 characters."),
+        ],
     )
     attachments = MultipleFileField("Files")
 
-    def __init__(self, **options: Any) -> None:
+    custom: tuple[catalog.FieldCard, ...] = ()
+
+    def __init__(self, chosen: catalog.CategoryCard, **options: Any) -> None:
         super().__init__(**options)
+        self.chosen = chosen
         active = [card for card in catalog.categories().values() if card.is_active]
         self.category.choices = [SelectChoice(card.key, card.name) for card in active]
+        self.category.data = chosen.key
+        # Without script nobody can narrow them; a fragment is for one category.
         self.subcategory.choices = [
             SelectChoice("", "None"),
             *(
                 SelectChoice(str(sub.id), sub.name, optgroup=card.name)
-                for card in active
+                for card in ([chosen] if wants_fragment() else active)
                 for sub in card.subcategories
                 if sub.is_active
             ),
         ]
+
+    @property
+    def custom_fields(self) -> list[Field]:
+        """The custom fields of the chosen category."""
+        return [self[f"field_{card.key}"] for card in self.custom]
+
+    @property
+    def custom_values(self) -> dict[str, Any]:
+        """Their values by key, as they were typed."""
+        return {card.key: self[f"field_{card.key}"].data for card in self.custom}
+
+
+def phone_ticket_form() -> PhoneTicketForm:
+    """The form with the custom fields of the category that was chosen."""
+    chosen = catalog.category_by_key(request.values.get("category", ""))
+    category = chosen or catalog.default_category()
+    return _form_class(tuple(catalog.custom_fields(category.id)))(category)
+
+
+@lru_cache(maxsize=64)
+def _form_class(cards: tuple[catalog.FieldCard, ...]) -> type[PhoneTicketForm]:
+    """`PhoneTicketForm` with fields of one's own, each named ``field_<key>``."""
+    fields = {f"field_{card.key}": custom_field(card) for card in cards}
+    return type("PhoneTicketFormWithFields", (PhoneTicketForm,), {**fields, "custom": cards})

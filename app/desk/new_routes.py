@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import flash, redirect, render_template, request
+from typing import Any
+
+from flask import flash, redirect
 from flask.typing import ResponseReturnValue
 
 from app.accounts.access import agent_required, current_person
@@ -10,18 +12,19 @@ from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Invalid
-from app.desk.forms import PhoneTicketForm
+from app.desk.forms import PhoneTicketForm, phone_ticket_form
 from app.desk.ticket_routes import bp
-from app.tickets import attachments, catalog
+from app.tickets import attachments
 from app.tickets.words import Priority, Source
+from app.web.htmx import render
 from app.web.security import reads_first, takes_files
 
 
 @bp.get("/desk/tickets/new")
 @agent_required
 def new() -> ResponseReturnValue:
-    """The empty form."""
-    return render_template("desk/new.html", form=PhoneTicketForm(), custom_fields=[])
+    """The empty form; for htmx what hangs on the chosen category."""
+    return _page(phone_ticket_form(), also=("subcategory",))
 
 
 @bp.post("/desk/tickets/new")
@@ -30,43 +33,61 @@ def new() -> ResponseReturnValue:
 @agent_required
 def open_ticket() -> ResponseReturnValue:
     """Open a ticket with source phone; it has had its first response."""
-    form = PhoneTicketForm()
-    if form.validate_on_submit():
-        try:
-            uploads = attachments.uploads_of(form.attachments.data)
-            if wrong := attachments.problems(uploads):
-                raise Invalid(wrong[0], {"attachments": wrong[0]})
-            files = [attachments.store_upload(upload) for upload in uploads]
-            card = catalog.category_by_key(form.category.data)
-            sub = form.subcategory.data or ""
-            begin_write()
-            opened = take_in(
-                NewTicket(
-                    subject=form.subject.data,
-                    description=form.description.data,
-                    requester=RequesterInput(form.email.data, form.name.data, form.phone.data),
-                    source=Source.PHONE,
-                    category_id=card.id if card else None,
-                    subcategory_id=int(sub) if sub.isascii() and sub.isdigit() else None,
-                    priority=Priority(form.priority.data) if form.priority.data else None,
-                    custom_fields={
-                        key.removeprefix("field_"): value
-                        for key, value in request.form.items()
-                        if key.startswith("field_")
-                    },
-                    files=files,
-                    by=current_person(),
-                ),
-                now=utcnow(),
-            )
-            db.session.commit()
-        except Invalid as error:
-            db.session.rollback()
+    form = phone_ticket_form()
+    uploads = attachments.uploads_of(form.attachments.data)
+    wrong = attachments.problems(uploads)
+    if not form.validate_on_submit() or wrong:
+        form.attachments.errors = (*form.attachments.errors, *wrong)
+        return _again(form)
+    new_ticket = _new_ticket(form)
+    begin_write()
+    try:
+        opened = take_in(new_ticket, now=utcnow())
+    except Invalid as error:
+        db.session.rollback()
+        for name, message in error.errors.items():
+            if name in form:
+                form[name].errors = [*form[name].errors, message]
+        if not any(name in form for name in error.errors):
             form.form_errors.append(error.message)
-            for name, message in error.errors.items():
-                if name in form:
-                    form[name].errors = [*form[name].errors, message]
-        else:
-            flash(f"{opened.number} is open", "success")
-            return redirect(f"/desk/tickets/{opened.number}", 303)
-    return render_template("desk/new.html", form=form, custom_fields=[]), 422
+        return _again(form)
+    db.session.commit()
+    flash(f"{opened.number} is open", "success")
+    return redirect(f"/desk/tickets/{opened.number}", 303)
+
+
+def _new_ticket(form: PhoneTicketForm) -> NewTicket:
+    """What the form says; its files are on disk afterwards."""
+    sub = form.subcategory.data or ""
+    return NewTicket(
+        subject=form.subject.data,
+        description=form.description.data,
+        requester=RequesterInput(form.email.data, form.name.data, form.phone.data),
+        source=Source.PHONE,
+        category_id=form.chosen.id,
+        subcategory_id=int(sub) if sub.isascii() and sub.isdigit() else None,
+        priority=Priority(form.priority.data) if form.priority.data else None,
+        custom_fields=form.custom_values,
+        files=[
+            attachments.store_upload(upload)
+            for upload in attachments.uploads_of(form.attachments.data)
+        ],
+        by=current_person(),
+    )
+
+
+def _again(form: PhoneTicketForm) -> ResponseReturnValue:
+    """The form as it was sent, with what is wrong; files a browser never sends a second time."""
+    if attachments.uploads_of(form.attachments.data):
+        form.attachments.errors = (*form.attachments.errors, "Choose your files again.")
+    return _page(form, status=422)
+
+
+def _page(form: PhoneTicketForm, **options: Any) -> ResponseReturnValue:
+    return render(
+        "desk/new.html",
+        fragment="category_fields",
+        form=form,
+        custom_fields=form.custom_fields,
+        **options,
+    )

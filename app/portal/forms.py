@@ -11,7 +11,6 @@ from typing import Any
 from flask import current_app, request
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 from wtforms import (
-    BooleanField,
     Field,
     HiddenField,
     MultipleFileField,
@@ -21,17 +20,16 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.validators import DataRequired, Length, ValidationError
-from wtforms.widgets import DateInput
 
 from app.accounts.forms import email_field
 from app.accounts.people import NAME_LENGTH
 from app.core.errors import Invalid
-from app.core.html import printable
 from app.settings import Settings
 from app.tickets import attachments, catalog, properties
 from app.tickets.attachments import StoredFile
+from app.tickets.forms import custom_field
 from app.tickets.words import Priority
-from app.web.forms import BaseForm
+from app.web.forms import BaseForm, storable
 from app.web.htmx import wants_fragment
 from app.web.security import MAX_FILES
 from app.web.words import filesize
@@ -46,14 +44,6 @@ PRIORITIES = (
     SelectChoice(Priority.HIGH.value, "High: it holds up my work"),
     SelectChoice(Priority.CRITICAL.value, "Critical: nothing works"),
 )
-
-
-def storable(form: BaseForm, field: Field) -> None:
-    """Take out what no column holds and what forges the page; a NUL nobody typed is refused."""
-    text = field.data or ""
-    field.data = printable(text)
-    if "\0" in text:
-        raise ValidationError("A character that cannot be stored was taken out. Have a look.")
 
 
 def in_lines(text: Any) -> Any:
@@ -193,7 +183,7 @@ class TicketForm(WithFiles):
         ],
         filters=[in_one_line],
     )
-    email = email_field()
+    email = email_field(new=True)
 
     custom: Sequence[catalog.FieldCard] = ()
 
@@ -294,24 +284,8 @@ def find_category(text: str) -> catalog.CategoryCard | None:
 @lru_cache(maxsize=64)
 def _form_class(cards: tuple[catalog.FieldCard, ...]) -> type[TicketForm]:
     """`TicketForm` with fields of one's own, each named ``field_<key>``."""
-    fields = {f"field_{card.key}": _custom_field(card) for card in cards}
+    fields = {f"field_{card.key}": custom_field(card) for card in cards}
     return type("TicketFormWithFields", (TicketForm,), {**fields, "custom": cards})
-
-
-def _custom_field(card: catalog.FieldCard) -> Field:
-    if card.kind == "checkbox":
-        return BooleanField(card.label)
-    needed = [DataRequired(f"{card.label} is needed.")] if card.is_required else []
-    match card.kind:
-        case "choice":
-            choices = [SelectChoice("", "Choose one"), *map(SelectChoice, card.choices)]
-            return SelectField(card.label, needed, choices=choices, validate_choice=False)
-        case "date":
-            return StringField(card.label, needed, widget=DateInput())
-        case "number":
-            return StringField(card.label, needed, render_kw={"inputmode": "decimal"})
-        case _:
-            return StringField(card.label, [storable, *needed], render_kw={"maxlength": 1000})
 
 
 def _subcategories(categories: list[catalog.CategoryCard]) -> list[SelectChoice]:

@@ -8,6 +8,8 @@ from flask_wtf import FlaskForm
 from wtforms import Field, Form
 from wtforms.validators import ValidationError
 
+from app.core.html import printable
+
 
 class BaseForm(FlaskForm):
     """A form with its CSRF token; typed, which WTForms is not."""
@@ -36,3 +38,11 @@ def plain_text(form: Form, field: Field) -> None:
     """Refuse what no database holds in a text: PostgreSQL takes no NUL."""
     if field.data and "\0" in field.data:
         raise ValidationError("There is a character in this that cannot be stored.")
+
+
+def storable(form: Form, field: Field) -> None:
+    """Take out what no column holds and what forges the page; a NUL nobody typed is refused."""
+    text = field.data or ""
+    field.data = printable(text)
+    if "\0" in text:
+        raise ValidationError("A character that cannot be stored was taken out. Have a look.")
