@@ -3,6 +3,7 @@
 // there when a form comes back with an error.
 (() => {
   const MOST = 10;
+  const MB = 1048576;
   const FIELD = "input[type=file]";
   const held = new WeakMap(); // the field's files, because the browser forgets them at the next choice
 
@@ -25,10 +26,14 @@
     return box.firstChild;
   }
 
-  function chip(field, file, place) {
+  function wrongWith(field, file, place) {
     const limit = Number(field.dataset.limit);
-    const tooLarge = limit && file.size > limit;
-    const wrong = (tooLarge && `too large, at most ${size(limit)}`) || (place >= MOST && `one too many, at most ${MOST}`);
+    if (limit && file.size > limit) return `too large, at most ${limit / MB} MB`;
+    return place >= MOST ? `one too many, at most ${MOST}` : "";
+  }
+
+  function chip(field, file, place) {
+    const wrong = wrongWith(field, file, place);
     const item = element("span", wrong ? "file wrong" : "file", "");
     const remove = element("button", "remove", "");
     remove.type = "button";
@@ -51,6 +56,8 @@
     files.forEach((file) => box.items.add(file));
     field.files = box.files;
     held.set(field, files);
+    const place = files.findIndex((file, at) => wrongWith(field, file, at));
+    field.setCustomValidity(place < 0 ? "" : `${files[place].name} is ${wrongWith(field, files[place], place)}. Take it out to go on.`);
     listOf(field)?.replaceChildren(...files.map((file, place) => chip(field, file, place)));
   }
 
