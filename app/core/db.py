@@ -190,7 +190,9 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
             connection.info["turn"] = _wait_for_turn(path + ".lock", deadline)
         try:
             left = max(0, int((deadline - time.monotonic()) * 1000))
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={left}")
+            if abs(left - connection.info.get("timeout", BUSY_SECONDS * 1000)) > 100:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={left}")
+                connection.info["timeout"] = left
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         except BaseException:
             _leave_line(connection.info)
