@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from app.accounts import directory
 from app.accounts.models import Person
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core.db import db
@@ -73,6 +74,7 @@ def receive(ticket: Ticket, reply: Reply, *, by: Person, now: datetime) -> Recei
             category_id=ticket.category_id,
             subcategory_id=ticket.subcategory_id,
             mailbox_id=ticket.mailbox_id,
+            group_id=_private_group(ticket),
             files=reply.files,
             follow_up_of_id=ticket.id,
             inbound_message_ids=reply.message_ids,
@@ -93,6 +95,12 @@ def receive(ticket: Ticket, reply: Reply, *, by: Person, now: datetime) -> Recei
             details={"number": opened.number},
         )
     return Received(opened.id, opened.number, None)
+
+
+def _private_group(ticket: Ticket) -> int | None:
+    """What was for a private group's eyes stays so; everything else is routed anew."""
+    group = directory.groups().get(ticket.group_id or 0)
+    return group.id if group and group.is_private else None
 
 
 def is_over(ticket: Ticket, *, now: datetime) -> bool:

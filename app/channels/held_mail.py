@@ -11,7 +11,7 @@ from app.channels.answers import Reply
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
-from app.mail import automatic, parsing
+from app.mail import automatic, mailboxes, parsing
 from app.mail.automatic import MailKind
 from app.mail.models import InboundEmail, InboundState
 from app.mail.parsing import ParsedEmail
@@ -111,6 +111,8 @@ def _accept(
 def _split(ticket: Ticket, held: HeldEmail, email: InboundEmail, *, now: datetime) -> str:
     mail = parsing.parse(email.raw)
     verdict = automatic.classify(mail, return_path=email.return_path)
+    boxes = {box.id: box for box in mailboxes.mailboxes().values()}
+    box = boxes.get(email.mailbox_id)
     opened = take_in(
         NewTicket(
             subject=(mail.subject or "(no subject)")[:500],
@@ -119,6 +121,7 @@ def _split(ticket: Ticket, held: HeldEmail, email: InboundEmail, *, now: datetim
             requester=RequesterInput(held.from_address, held.from_name),
             source=Source.EMAIL,
             category_id=ticket.category_id,
+            group_id=box.group_id if box else None,
             mailbox_id=email.mailbox_id,
             files=stored_files(mail),
             automatic_reason=verdict.reason,

@@ -279,7 +279,7 @@ def _join(mail: Mail, ticket: Ticket, match: Match, sender: Requester, *, now: d
     if received.comment is None:
         return InboundState.TICKET, f"Opened {received.number}, a follow-up of {ticket.number}."
     _remember_ids(mail, ticket.id, now=now)
-    if mail.verdict.kind is MailKind.PERSONAL:
+    if match.is_secret:  # else a number and a forged sender would let anybody in
         _add_cc(mail, ticket.id, known={ticket.requester_id, sender.id}, now=now)
     summary = f"A mail from {sender.name or sender.email} was joined: {match.how}."
     decisions.add(ticket.id, "threading", summary, now=now)

@@ -18,10 +18,15 @@ _number = re.compile(r"\[\s*(TKT-[A-HJKMNP-Z2-9]{8})\s*\]", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The ticket that a mail names, and how, in words for the Why tab."""
+    """The ticket that a mail names, and how, in words for the Why tab.
+
+    ``is_secret``: by something that only whoever got a mail of the ticket knows. Its number is
+    told on the phone.
+    """
 
     ticket_id: int
     how: str
+    is_secret: bool = True
 
 
 def find_ticket(mail: ParsedEmail, *, sender_id: int | None) -> Match | None:
@@ -44,7 +49,8 @@ def find_ticket(mail: ParsedEmail, *, sender_id: int | None) -> Match | None:
         id_by_number = {row.number: row.id for row in rows}
         for number in numbers:
             if number in id_by_number:
-                return Match(id_by_number[number], f"[{number}] in its subject")
+                how = f"[{number}] in its subject"
+                return Match(id_by_number[number], how, is_secret=False)
     return None
 
 

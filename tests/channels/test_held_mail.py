@@ -7,24 +7,27 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from app.accounts.models import Group
 from app.channels import held_mail
 from app.core.clock import utcnow
 from app.core.db import db
 from app.mail.models import InboundEmail, OutboundEmail
 from app.tickets.models import Comment, HeldEmail, Ticket
 from app.tickets.words import Status
-from tests.factories import make_agent, make_mailbox, make_ticket
+from tests.factories import make_agent, make_group, make_mailbox, make_ticket
 
 pytestmark = pytest.mark.usefixtures("app")
 LIST = "List-Id: <all.customer.example>\n"
 ANSWER = "Auto-Submitted: auto-replied\n"
 
 
-def hold(ticket: Ticket, header: str = "", body: str = "Hello") -> HeldEmail:
+def hold(
+    ticket: Ticket, header: str = "", body: str = "Hello", group: Group | None = None
+) -> HeldEmail:
     raw = f"From: Bob <bob@other.example>\nSubject: Re\n{header}\n{body}".encode()
     now = utcnow()
     mail = InboundEmail(
-        mailbox_id=make_mailbox().id,
+        mailbox_id=make_mailbox(group_id=group.id if group else None).id,
         content_hash="e" * 64,
         raw=raw,
         size=len(raw),
@@ -85,3 +88,11 @@ def test_a_mail_without_text_can_be_accepted() -> None:
     decide(ticket, hold(ticket, body=""), "accepted")
     assert db.session.scalars(sa.select(Comment)).one().body == "(no text)"
     assert ticket.status is Status.OPEN
+
+
+def test_a_mail_to_a_private_group_stays_there_when_split_off() -> None:
+    group = make_group(is_private=True)
+    ticket = make_ticket(group=group)
+    decide(ticket, hold(ticket, group=group), "split")
+    newest = sa.select(Ticket).order_by(Ticket.id.desc()).limit(1)
+    assert db.session.scalars(newest).one().group_id == group.id

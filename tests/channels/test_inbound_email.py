@@ -228,6 +228,23 @@ def test_who_was_ccd_in_an_accepted_mail_takes_part(ticket: Ticket) -> None:
     assert row.state is InboundState.HELD
 
 
+def test_a_number_and_a_forged_sender_let_nobody_in(ticket: Ticket) -> None:
+    """Whoever knows a number and the requester's address hears nothing by copying themselves in."""
+    row = deliver(raw(subject=f"[{ticket.number}]", Cc="eve@evil.example"))
+    assert row.state is InboundState.COMMENT
+    assert db.session.scalars(sa.select(Participant)).all() == []
+
+
+def test_a_follow_up_of_a_private_groups_ticket_is_theirs(ticket: Ticket) -> None:
+    group = factories.make_group(is_private=True)
+    ticket.group, ticket.status, ticket.closed_at = group, Status.CLOSED, NOW - timedelta(days=15)
+    db.session.commit()
+    deliver(raw(In_Reply_To="<ours@desk.example>"))
+    follow_up = tickets()[-1]
+    assert follow_up.follow_up_of_id == ticket.id
+    assert follow_up.group_id == group.id
+
+
 def test_an_out_of_office_note_joins_folded(ticket: Ticket) -> None:
     row = deliver(raw(In_Reply_To="<ours@desk.example>", Auto_Submitted="auto-replied"))
     assert row.state is InboundState.COMMENT
