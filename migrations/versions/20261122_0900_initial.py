@@ -20,8 +20,8 @@ KINDS: dict[str, Any] = {
 
 AUTO_RESPONSE = """Hello {{ requester.name }},
 
-thank you for writing. Your request has the number {{ ticket.number }}, and a person will
-answer it by {{ due }}.
+thank you for writing. Your ticket has the number {{ ticket.number }}, and a person \
+answers it by {{ due }}.
 
 If you want to add anything, just reply to this mail.
 """
@@ -1215,7 +1215,7 @@ def _seed() -> None:
             {
                 "category_id": n,
                 "language": "en",
-                "subject": "We have your request: {{ ticket.subject }}",
+                "subject": "We have your ticket: {{ ticket.subject }}",
                 "body": AUTO_RESPONSE,
                 "is_active": True,
             }
