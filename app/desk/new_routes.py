@@ -65,7 +65,7 @@ def _new_ticket(form: PhoneTicketForm) -> NewTicket:
         requester=RequesterInput(form.email.data, form.name.data, form.phone.data),
         source=Source.PHONE,
         category_id=form.chosen.id,
-        subcategory_id=int(sub) if sub.isascii() and sub.isdigit() else None,
+        subcategory_id=int(sub) if _is_id(sub) else None,
         priority=Priority(form.priority.data) if form.priority.data else None,
         custom_fields=form.custom_values,
         files=[
@@ -91,3 +91,7 @@ def _page(form: PhoneTicketForm, **options: Any) -> ResponseReturnValue:
         custom_fields=form.custom_fields,
         **options,
     )
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
