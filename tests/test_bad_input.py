@@ -7,25 +7,20 @@ admin; `tests.intruders` checks each answer.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.routing import Rule
 
 from app.accounts import tokens
-from app.cli import cli
 from app.core.clock import utcnow
 from app.core.db import db
 from app.portal.viewing import COOKIE
-from app.settings import Settings, SettingsError, load
 from app.tickets import keys
 from app.tickets.models import TicketAccess
 from tests.intruders import (
@@ -487,78 +482,3 @@ def test_any_address(world: World, path: str, query: str, prefix: str) -> None:
     raw = {"PATH_INFO": prefix + path, "QUERY_STRING": query}
     for name in ("nobody", "agent"):
         world.of(name).open("/", environ_overrides=raw)
-
-
-COMMANDS: tuple[tuple[str, ...], ...] = (
-    ("nonsense",),
-    ("run", "--port", "nonsense"),
-    ("run", "--port", "-1"),
-    ("run", "--port", "70000"),
-    ("run", "--nonsense"),
-    ("user", "create"),
-    ("user", "create", "--email", "nonsense", "--name", "x", "--role", "admin"),
-    ("user", "create", "--email", "a@b.example", "--name", "", "--role", "admin"),
-    ("user", "create", "--email", "a@b.example", "--name", "x" * 500, "--role", "admin"),
-    ("user", "create", "--email", "a@b.example", "--name", "a\nb", "--role", "admin"),
-    ("user", "create", "--email", "a@b.example", "--name", "x", "--role", "king"),
-    ("user", "create", "--email", "a\udcff@b.example", "--name", "\udcff", "--role", "agent"),
-    ("user", "invite", "--email", "a@b.example", "--name", "x", "--role", "customer"),
-    ("token", "create", "--email", "nobody@b.example", "--name", "x"),
-    ("token", "create", "--email", "\udcff", "--name", "x"),
-    ("demo", "--tickets", "-1"),
-    ("demo", "--tickets", "many"),
-    ("demo", "--seed", "x"),
-    ("mail", "ingest", "--mailbox", "nobody@b.example"),
-    ("mail", "ingest", "--mailbox", "\udcff"),
-    ("outbox", "send"),
-    ("sla", "nonsense"),
-)
-
-
-@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
-def test_commands(app: Flask, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line (or click's usage and one line), and no success."""
-    environ: Settings = app.extensions["settings"]
-    monkeypatch.setenv("DESKHAND_DATA_DIR", str(environ.data_dir))
-    monkeypatch.setattr("app.create_app", lambda: app)
-    result = CliRunner().invoke(cli, arguments, input="")
-    assert isinstance(result.exception, SystemExit), result.exception
-    assert result.exit_code != 0
-    lines = [line for line in result.output.splitlines() if line.strip()]
-    assert len([line for line in lines if not line.startswith(("Usage:", "Try "))]) == 1, lines
-
-
-SETTINGS = {
-    "BASE_URL": ("nonsense", "http://", "http://[", "javascript:alert(1)", "http://a:99999999"),
-    "DATABASE_URL": ("nonsense", "sqlite://", "mysql://a/b", "postgresql://a:b:c/d"),
-    "REDIS_URL": ("nonsense", "http://a", "redis://[", "redis://a:port"),
-    "SMTP_URL": ("nonsense", "http://a", "smtp://[", "smtp://a:port", "smtp://"),
-    "IMAP_URL": ("nonsense", "imap://[", "imap://a:port"),
-    "STORAGE_URL": ("nonsense", "s3://x", "file://["),
-    "MAIL_FROM": ("nonsense", "a@", "@", "a@b@c", "a b@c.example"),
-    "TRUSTED_PROXIES": ("-1", "many", "11", "1.5", "²"),
-    "RATE_LIMITS": ("perhaps", "2"),
-    "FORM_MIN_SECONDS": ("soon", "-1", "nan", "inf", HUGE),
-    "LOG_LEVEL": ("loud",),
-    "SECRET_KEY": ("short",),
-    "NONSENSE": ("1",),
-    "DATA_DIR": ("/proc/nowhere", "/dev/null/x", "/" + "x" * 300),
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [(n, v) for n, values in SETTINGS.items() for v in values]
-)
-def test_settings(name: str, value: str, tmp_path: Path) -> None:
-    environ = {"DESKHAND_DATA_DIR": str(tmp_path), f"DESKHAND_{name}": value}
-    with pytest.raises(SettingsError, match=f"DESKHAND_{name}") as told:
-        load(environ)
-    assert len(str(told.value).splitlines()) == 1
-
-
-def test_a_dotenv_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(os, "environ", {"DESKHAND_DATA_DIR": str(tmp_path)})
-    (tmp_path / ".env").write_bytes(b"\xff\xfe\0DESKHAND_X")
-    with pytest.raises(SettingsError, match=r"\.env"):
-        load()
