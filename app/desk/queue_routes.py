@@ -97,7 +97,7 @@ def search() -> ResponseReturnValue:
         rows=found.rows if found else [],
         page=found.page if found else None,
         total_text=f"{found.total_text} tickets" if found else "",
-        orders=orders if found else [],
+        orders=orders if found and found.rows else [],
         problem=problem,
     ), (400 if problem else 200)
 

@@ -62,11 +62,14 @@ def toolbar(filters: TicketFilters, view: counts.DeskView, person: Person) -> Ma
     narrowed = replace(filters, page=1, cursor="")
 
     def make() -> Markup:
+        fixed = {"view": view.key}
+        if (narrowed.sort, narrowed.order) != (view.filters.sort, view.filters.order):
+            fixed |= {"sort": narrowed.sort, "order": narrowed.order}
         is_view = narrowed.narrowing == view.filters.narrowing
         html: Markup = get_template_attribute("desk/_filters.html", "toolbar")(
             _sorts(narrowed, view),
             _chips(narrowed, view.filters, person),
-            view.key,
+            fixed,
             "" if is_view else view.path,
         )
         return html

@@ -8,6 +8,9 @@
   form.addEventListener("keydown", (event) => {
     if (event.key === "Escape") form.reset();
   });
+  form.addEventListener("formdata", ({ formData }) => {
+    for (const [name, value] of [...formData]) if (!value) formData.delete(name);
+  });
   form.addEventListener("toggle", (event) => {
     if (event.newState === "closed" && event.target.matches("[popover]") && asked() !== before) form.requestSubmit();
   }, true);

@@ -133,3 +133,11 @@ def test_a_page_takes_at_most_eight_statements_however_full(
         counts.append(len(statements))
     assert counts[0] <= 8
     assert counts[1] <= counts[0] + 1  # how many there are, which one page tells by itself
+
+
+def test_a_new_filter_keeps_view_and_order(desk: FlaskClient) -> None:
+    page = desk.get("/desk/?view=mine&sort=created_at&order=asc").get_data(as_text=True)
+    kept = set(re.findall(r'<input type="hidden" name="(view|sort|order)" value="(\w+)">', page))
+    assert kept == {("view", "mine"), ("sort", "created_at"), ("order", "asc")}
+    page = desk.get("/desk/?view=mine").get_data(as_text=True)
+    assert not re.search(r'name="(sort|order)"', page)
