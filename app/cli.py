@@ -6,6 +6,7 @@ start in a moment. A new one is a click command or group in its area and a line 
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -89,5 +90,6 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run ``deskhand`` with the arguments of this process."""
+    """Run ``deskhand`` with the arguments of this process; what it writes is its user's alone."""
+    os.umask(0o077)
     cli.main(prog_name="deskhand")

@@ -128,9 +128,14 @@ def init_database(app: Flask) -> None:
             _prepare_sqlite(db.engine)
 
 
+# Errors go to the log; values of statements are keys of links, and what people wrote.
+NO_VALUES = {"hide_parameters": True}
+
+
 def sqlite_options() -> dict[str, Any]:
     """Engine options for the embedded database: transactions are begun by ourselves."""
-    return {"connect_args": {"isolation_level": None, "timeout": BUSY_SECONDS}}
+    connect_args = {"isolation_level": None, "timeout": BUSY_SECONDS}
+    return {"connect_args": connect_args, **NO_VALUES}
 
 
 def postgres_options() -> dict[str, Any]:
@@ -140,6 +145,7 @@ def postgres_options() -> dict[str, Any]:
         "pool_size": 2,
         "max_overflow": 4,
         "pool_pre_ping": True,
+        **NO_VALUES,
         "connect_args": {
             "options": wait,
             "connect_timeout": CONNECT_SECONDS,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from app.accounts.models import PersonEmail
 from app.accounts.tokens import make_token
 from app.core import db as database
 from app.core.clock import utcnow
-from app.core.db import UTCDateTime, begin_write, db
+from app.core.db import UTCDateTime, begin_write, db, postgres_options, sqlite_options
 from app.core.settings_store import Setting
 from app.settings import load
 from tests import servers
@@ -148,6 +149,15 @@ def test_sqlite_is_durable_and_keeps_foreign_keys(own_app: Flask) -> None:
             for name in ("journal_mode", "synchronous", "foreign_keys")
         }
     assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+@pytest.mark.parametrize("options", [sqlite_options, postgres_options])
+def test_errors_tell_no_values(options: Callable[[], dict[str, Any]]) -> None:
+    """They are logged, and a value may be the key of a link."""
+    engine = sa.create_engine("sqlite://", hide_parameters=options()["hide_parameters"])
+    with engine.connect() as connection, pytest.raises(sa.exc.OperationalError) as error:
+        connection.execute(sa.text("select :key from nowhere"), {"key": "secret"})
+    assert "secret" not in str(error.value)
 
 
 def test_a_naive_time_is_refused() -> None:

@@ -131,6 +131,7 @@ def test_one_command_runs_everything_and_stops_it(desk: Desk) -> None:
     assert f"ready at http://127.0.0.1:{desk.port}" in said
     assert re.search(rf"first admin: http://127\.0\.0\.1:{desk.port}/\S+", said)
     wait_until(lambda: b'"workers":1' in desk.get("/readyz"))
+    assert [f.name for f in desk.folder.rglob("*") if f.stat().st_mode & 0o077] == []
     parts = desk.parts()
     web_workers = list(children(parts["web"]).values())
     assert desk.stop(signal.SIGINT) < 10
