@@ -35,6 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from app.web import assets
     from app.web.errors import init_errors
     from app.web.security import MAX_BODY, init_security
+    from app.web.sessions import init_sessions
     from app.web.templating import Environment
 
     settings = settings or load()
@@ -45,6 +46,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         static_folder=str(ROOT / "static"),
     )
     app.jinja_environment = Environment
+    # No view here is a coroutine: nobody needs to look at each of them with every request.
+    app.ensure_sync = lambda func: func  # type: ignore[method-assign]
     app.extensions["settings"] = settings
     app.extensions["bells"] = Bells(settings.queue_url)
     app.config.update(
@@ -87,6 +90,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     init_cache(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     csrf.init_app(app)
+    init_sessions(app)
     # No template asks for `current_user`; an error page must not ask a database that is away.
     login_manager.init_app(app, add_context_processor=False)
     limiter.init_app(app)

@@ -14,17 +14,19 @@ from flask import Flask, get_template_attribute
 from markupsafe import Markup
 
 from app.desk.frame import RailItem
+from app.desk.menus import Groups
 from app.desk.ticket_views import CommentView, Entry, EventGroup
 from app.search.lists import TicketRow
 
 ROWS = 2_000  # of some two kilobytes
 ENTRIES = 1_000
 RAILS = 100
+CHOICES = 100
 LONGEST = 4_000  # characters of a comment that is kept
 
 
 def init_kept_html(app: Flask) -> None:
-    """Add the Jinja globals ``kept_row``, ``kept_entry`` and ``kept_rail``.
+    """Add the Jinja globals ``kept_row``, ``kept_entry``, ``kept_rail`` and ``kept_choices``.
 
     While templates are being written nothing is kept.
     """
@@ -38,8 +40,16 @@ def init_kept_html(app: Flask) -> None:
         is_long = isinstance(shown, CommentView) and len(shown.body + shown.quoted) > LONGEST
         return _entry(shown) if is_long else keep_entry(shown)
 
+    keep_choices = keep(_choices, CHOICES)
+
+    def choices(kind: str, groups: Groups) -> Markup:
+        return keep_choices((kind, tuple((f, head, tuple(found)) for f, head, found in groups)))
+
     app.jinja_env.globals.update(
-        kept_row=keep(_row, ROWS), kept_entry=entry, kept_rail=keep(_rail, RAILS)
+        kept_row=keep(_row, ROWS),
+        kept_entry=entry,
+        kept_rail=keep(_rail, RAILS),
+        kept_choices=choices,
     )
 
 
@@ -58,6 +68,10 @@ def _rail(items: tuple[RailItem, ...]) -> Markup:
     return _made("components/rail.html", "rail", items)
 
 
-def _made(template: str, macro: str, what: object) -> Markup:
-    html: Markup = get_template_attribute(template, macro)(what)
+def _choices(what: tuple[str, tuple[Any, ...]]) -> Markup:
+    return _made("desk/_change.html", "choice_buttons", *what)
+
+
+def _made(template: str, macro: str, *what: object) -> Markup:
+    html: Markup = get_template_attribute(template, macro)(*what)
     return html

@@ -20,7 +20,7 @@ MOST_TAGS = 200  # that are offered
 BY_PRESENCE = (Presence.ONLINE, Presence.AWAY, Presence.BUSY, Presence.OFFLINE)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Choice:
     """One choice; ``hint`` is a quiet word beside it."""
 

@@ -37,6 +37,17 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
+# Where a view has not said otherwise.
+SAFE_HEADERS = (
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+    ("Cache-Control", "no-store, private"),
+)
+ONLY_HTTPS = (("Strict-Transport-Security", "max-age=31536000"),)
+
 
 def takes_files(view: View) -> View:
     """Mark a view that accepts uploads: its body may be as large as ten attachments."""
@@ -74,6 +85,8 @@ class DeskRequest(Request):
 def init_security(app: Flask) -> None:
     """Hook into every request; must come before the CSRF check, which reads the form."""
     app.request_class = DeskRequest
+    is_secure = app.config["SESSION_COOKIE_SECURE"]
+    app.extensions["safe_headers"] = (*SAFE_HEADERS, *(ONLY_HTTPS if is_secure else ()))
     app.before_request(_start)
     app.after_request(_finish)
 
@@ -97,13 +110,8 @@ def _start() -> None:
 def _finish(response: Response) -> Response:
     headers = response.headers
     headers["X-Request-ID"] = g.get("request_id", "")
-    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-    if "Cache-Control" not in headers:
-        headers["Cache-Control"] = "no-store, private"
-    if current_app.config["SESSION_COOKIE_SECURE"]:
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    given = {name.lower() for name, _ in headers}
+    for name, value in current_app.extensions["safe_headers"]:
+        if name.lower() not in given:
+            headers.add(name, value)
     return response
