@@ -35,11 +35,13 @@ def serve(*, host: str, port: int, workers: int = WORKERS) -> None:
     the workers share that memory, and no garbage collection walks through it.
     """
     from granian.constants import Interfaces
-    from granian.log import LogLevels
+    from granian.log import LogLevels, logger
     from granian.server import Server
 
     from app.web.bodies import THREADS
 
+    # Its advice against so many threads does not know that they take turns.
+    logger.addFilter(lambda record: "Python threads" not in record.getMessage())
     global _loaded, _server_pid
     _share_one_heap()
     _loaded = _load()

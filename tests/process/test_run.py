@@ -139,6 +139,7 @@ def test_one_command_runs_everything_and_stops_it(desk: Desk) -> None:
     assert not any(map(lives, [*parts.values(), *web_workers]))
     assert not (desk.folder / "redis.sock").exists()
     assert "Traceback" not in desk.said()
+    assert "WARNING" not in desk.said()
 
 
 @pytest.mark.slow
