@@ -69,6 +69,7 @@ class Browser:
         form = {"email": email, "password": password, "csrf_token": self.token("/login")}
         status, _, text = self.open("/login", form)
         assert status in (302, 303), f"signing in as {email} answered {status}: {text[:300]}"
+        self.open("/desk/")  # the session has its form token from now on, as any browser's has
 
 
 def measure(
