@@ -38,7 +38,7 @@ from app.sla.models import (
     SlaEscalation,
     SlaPolicy,
 )
-from app.tickets.filters import TicketFilters
+from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
 from app.tickets.models import Category, CustomField, Macro, Subcategory, Tag, View
 from app.tickets.words import Priority, Source, Status
 
@@ -320,8 +320,8 @@ def _everyday(agents: Sequence[Person]) -> None:
             )
         )
     active = (Status.NEW, Status.OPEN, Status.IN_PROGRESS)
-    leaks = TicketFilters(tag=("leak",), status=active, sort="priority")
-    phone = TicketFilters(source=(Source.PHONE,), sort="created_at")
+    leaks = TicketFilters(tag=("leak",), status=ACTIVE_STATUSES, sort="priority")
+    phone = TicketFilters(source=(Source.PHONE,), status=ACTIVE_STATUSES, sort="created_at")
     severe = TicketFilters(priority=(Priority.CRITICAL, Priority.HIGH), status=active)
     db.session.add_all(
         [
