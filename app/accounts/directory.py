@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -73,6 +74,7 @@ def groups() -> dict[int, GroupCard]:
     return reference("groups", _load_groups)
 
 
+@lru_cache(maxsize=4096)
 def initials(name: str) -> str:
     """One or two letters: of the first and the last word of a name, or of an address."""
     words = [word for word in name.partition("@")[0].replace(".", " ").split() if word]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -131,6 +132,7 @@ def requester_of(person_id: int) -> Requester | None:
     return Requester(**row._mapping) if row else None
 
 
+@lru_cache(maxsize=1_000)  # a form has asked already when the writer's lock is held
 def normal_address(text: str) -> str:
     """A mail address in the form in which it is stored and compared: lower case, IDN in Unicode.
 
