@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Response, send_file
+from flask import Response, request, send_file
 
 from app.core.errors import NotFound
 from app.core.storage import storage
@@ -10,6 +10,11 @@ from app.tickets.attachments import INERT_IMAGES
 from app.tickets.models import Attachment
 
 CACHE_SECONDS = 600
+# What browsers say when a page wants to run or frame a file. Our pages may only run what comes
+# from here, and this comes from here.
+PART_OF_A_PAGE = frozenset(
+    "script style worker sharedworker serviceworker object embed frame iframe xslt".split()
+)
 
 
 def serve(file: Attachment) -> Response:
@@ -18,8 +23,10 @@ def serve(file: Attachment) -> Response:
     Whoever calls this has checked that the viewer may have it.
 
     Raises:
-        NotFound: the bytes are gone from the storage.
+        NotFound: the bytes are gone from the storage, or a page wants to run them.
     """
+    if request.headers.get("Sec-Fetch-Dest") in PART_OF_A_PAGE:
+        raise NotFound("A file is opened by itself.")
     is_picture = file.content_type in INERT_IMAGES
     try:
         response = send_file(

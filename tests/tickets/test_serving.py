@@ -118,3 +118,11 @@ def test_no_number_breaks_the_route(
     path = f"tickets/{ticket.number}/attachments/{attachment_id}/a.txt"
     assert customer.get(f"/{path}").status_code == 404
     assert desk.get(f"/desk/{path}").status_code == 404
+
+
+@pytest.mark.parametrize("used_as", ["script", "style", "worker", "serviceworker", "iframe"])
+def test_no_page_runs_or_frames_a_file(get: Callable[..., Any], used_as: str) -> None:
+    """Should mark-up of somebody's ever come into a page of ours, it finds no script here."""
+    script = (b"alert(1)", "a.js", "text/javascript")
+    assert get(*script, **{"Sec-Fetch-Dest": used_as}).status_code == 404
+    assert get(*script, **{"Sec-Fetch-Dest": "document"}).status_code == 200
