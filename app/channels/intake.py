@@ -16,7 +16,7 @@ from app.accounts.models import Person
 from app.channels import auto_response
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
-from app.core.settings_store import DEFAULTS, setting
+from app.core.settings_store import setting, settings_of
 from app.mail import outbox
 from app.mail.tokens import reply_token
 from app.routing import assignment
@@ -294,7 +294,7 @@ def _priority(
         earlier=len(times),
         last_at=times[0] if times else None,
         now=now,
-        weights={key: setting(key) for key in DEFAULTS if key.startswith("priority_")},
+        weights=settings_of("priority_"),
     )
     return points.priority, points
 

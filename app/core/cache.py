@@ -33,15 +33,16 @@ READ_STAMP = sa.select(Stamp.value).where(Stamp.id == 1)
 _kept: dict[str, tuple[int, Any]] = {}
 _brief: dict[str, tuple[float, Any]] = {}
 _many: OrderedDict[tuple[Hashable, ...], Any] = OrderedDict()
+OWN = -1  # in place of a stamp: reference data was changed in this transaction
 MOST_BRIEF = 2_000
 MOST_MANY = 200
 
 
 def reference(key: str, load: Callable[[], T]) -> T:
     """The value of *load*, kept until reference data changes; it must hold no ORM objects."""
-    if db.session.info.get("stamped"):
-        return load()  # our own uncommitted change: true for nobody else yet
     stamp = current_stamp()
+    if stamp == OWN:
+        return load()
     kept = _kept.get(key)
     if kept is not None and kept[0] == stamp:
         value: T = kept[1]
@@ -53,9 +54,10 @@ def reference(key: str, load: Callable[[], T]) -> T:
 
 def reference_for(key: tuple[Hashable, ...], load: Callable[[], T]) -> T:
     """Like `reference`, for values of which there are many: the longest unused are dropped."""
-    if db.session.info.get("stamped"):
+    stamp = current_stamp()
+    if stamp == OWN:
         return load()
-    stamped = (current_stamp(), *key)
+    stamped = (stamp, *key)
     if stamped in _many:
         _many.move_to_end(stamped)
         found: T = _many[stamped]
@@ -67,7 +69,10 @@ def reference_for(key: tuple[Hashable, ...], load: Callable[[], T]) -> T:
 
 
 def current_stamp() -> int:
-    """The stamp as this request (or job) sees it; one statement, the first time."""
+    """The stamp as this request (or job) sees it; one statement, the first time.
+
+    `OWN` after a change of our own: what is read then is true for nobody else yet.
+    """
     stamp: int | None = g.get("reference_stamp")
     if stamp is None:
         stamp = remember_stamp(db.session.scalar(READ_STAMP))
@@ -76,19 +81,22 @@ def current_stamp() -> int:
 
 def remember_stamp(value: int | None) -> int:
     """Take a stamp that came along with another statement."""
+    if g.get("reference_stamp") == OWN:
+        return OWN
     g.reference_stamp = value or 0
     return value or 0
 
 
 def forget_stamp() -> None:
     """Read the stamp again at the next use: a job's next round, a test's next step."""
-    g.pop("reference_stamp", None)
+    if g.get("reference_stamp") != OWN:
+        g.pop("reference_stamp", None)
 
 
 def bump_stamp(session: Session) -> None:
     """Tell every process that reference data changes with this transaction."""
-    if not session.info.get("stamped"):
-        session.info["stamped"] = True
+    if g.get("reference_stamp") != OWN:
+        g.reference_stamp = OWN
         session.execute(sa.update(Stamp).where(Stamp.id == 1).values(value=Stamp.value + 1))
 
 
@@ -102,8 +110,8 @@ def _bump_on_change(session: Session, context: UOWTransaction, instances: object
 @event.listens_for(Session, "after_commit")
 @event.listens_for(Session, "after_rollback")
 def _end_of_transaction(session: Session) -> None:
-    if not session.in_nested_transaction() and session.info.pop("stamped", False):
-        forget_stamp()
+    if not session.in_nested_transaction() and g.get("reference_stamp") == OWN:
+        g.pop("reference_stamp")
 
 
 def for_seconds(key: str, seconds: float, load: Callable[[], T]) -> T:

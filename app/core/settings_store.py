@@ -68,6 +68,12 @@ def setting(key: str) -> Any:
     return reference("settings", _load).get(key, default)
 
 
+def settings_of(prefix: str) -> dict[str, Any]:
+    """The values of all keys that begin with *prefix*."""
+    keys = [key for key in DEFAULTS if key.startswith(prefix)]
+    return reference(f"settings of {prefix}", lambda: {key: setting(key) for key in keys})
+
+
 def change_setting(key: str, value: Any) -> None:
     """Store *value*; its type must be the default's.
 

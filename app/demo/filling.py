@@ -18,7 +18,7 @@ from app.accounts.models import Person, Presence, Role
 from app.channels.models import AutoResponseTemplate
 from app.core.cache import bump_stamp
 from app.core.db import begin_write, db
-from app.core.settings_store import DEFAULTS, setting
+from app.core.settings_store import settings_of
 from app.demo import company
 from app.demo.company import DOMAIN, HISTORY
 from app.demo.drafts import Draft, World
@@ -141,7 +141,7 @@ def _world(rng: Random, made: company.Company, now: datetime) -> World:
         supervisor_id=supervisor,
         tags={name: tag for tag, name in connection.execute(sa.select(Tag.id, Tag.name))},
         templates={row.category_id: row.body for row in connection.execute(templates)},
-        weights={key: setting(key) for key in DEFAULTS if key.startswith("priority_")},
+        weights=settings_of("priority_"),
         pictures=[_picture(n) for n in range(5)] + [_diary(rng, now)],
         papers=[_invoice(n) for n in range(3)],
         comment_ids=count(_after(connection, Comment.id)),

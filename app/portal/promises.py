@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.accounts.models import Tier
 from app.channels.intake import NewTicket
-from app.core.settings_store import DEFAULTS, setting
+from app.core.settings_store import setting, settings_of
 from app.sla import queries
 from app.sla.business_time import ALWAYS_OPEN
 from app.sla.targets import Choice, Facts, Target, choose
@@ -42,7 +42,7 @@ def told_to_a_guest(new: NewTicket, due_at: datetime | None, *, now: datetime) -
 
 
 def _stranger_priority(new: NewTicket, category: catalog.CategoryCard, now: datetime) -> Priority:
-    weights = {key: setting(key) for key in DEFAULTS if key.startswith("priority_")}
+    weights = settings_of("priority_")
     return score(
         new.subject,
         new.description,
