@@ -18,8 +18,9 @@ from werkzeug.wsgi import get_input_stream
 
 from app.web.limits import network
 
-THREADS = 32  # of a process: so many bodies arrive at once
-MOST_OF_ONE = 8  # bodies of one network address: nobody takes all threads by sending nothing
+THREADS = 32  # of a process
+MOST_ARRIVING = 24  # bodies at once: some threads are left for pages
+MOST_OF_ONE = 8  # of them from one network address: nobody takes all by sending nothing
 IN_MEMORY = 256 * 1024  # bytes of a body; what is longer goes to a file
 PIECE = 64 * 1024
 MOST_TAKEN = 1 << 30  # bytes of a body that are waited for, if only to say that it is too long
@@ -51,7 +52,7 @@ def take_body(request: Request) -> None:
 
     Raises:
         RequestEntityTooLarge: it is longer than it may be.
-        ServiceUnavailable: this address sends too many at once.
+        ServiceUnavailable: this address, or everybody, sends too many at once.
     """
     turn: Lock | None = request.environ.get(TURN)
     has_body = request.content_length or "Transfer-Encoding" in request.headers
@@ -64,7 +65,7 @@ def take_body(request: Request) -> None:
     stream = get_input_stream(request.environ, max_content_length=None if is_too_long else limit)
     address = network()
     with _counting:
-        if _arriving[address] >= MOST_OF_ONE:
+        if _arriving[address] >= MOST_OF_ONE or _arriving.total() >= MOST_ARRIVING:
             raise ServiceUnavailable
         _arriving[address] += 1
     body = cast(IO[bytes], SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115  (closed above)

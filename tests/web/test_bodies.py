@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from app.web.bodies import MOST_OF_ONE, OneAtATime
+from app.web.bodies import MOST_ARRIVING, MOST_OF_ONE, THREADS, OneAtATime
 
 WAIT = 10  # seconds: as long as no test takes
 
@@ -54,7 +54,7 @@ def ask(app: Flask) -> Iterator[Any]:
         _, status, _ = run_wsgi_app(server, sent, buffered=True)
         return status[:3]
 
-    with ThreadPoolExecutor(MOST_OF_ONE + 2) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         yield lambda *args, **kwargs: pool.submit(ask, *args, **kwargs)
 
 
@@ -79,6 +79,19 @@ def test_one_address_cannot_take_all_threads(ask: Any) -> None:
         body.arrives.set()
     assert {upload.result(WAIT) for upload in uploads} == {"405"}
     assert ask("/healthz", Body(b"x=1")).result(WAIT) == "405"
+
+
+def test_pages_are_served_while_many_send_nothing(ask: Any) -> None:
+    bodies = [SlowBody(b"x=1") for _ in range(MOST_ARRIVING)]
+    uploads = [
+        ask("/healthz", body, REMOTE_ADDR=f"192.0.2.{number}") for number, body in enumerate(bodies)
+    ]
+    assert all(body.asked.wait(WAIT) for body in bodies)
+    assert ask("/healthz", Body(b"x=1"), REMOTE_ADDR="198.51.100.1").result(WAIT) == "503"
+    assert ask("/healthz").result(WAIT) == "200"
+    for body in bodies:
+        body.arrives.set()
+    assert {upload.result(WAIT) for upload in uploads} == {"405"}
 
 
 def test_a_form_is_read_as_before(ask: Any) -> None:
