@@ -3,13 +3,13 @@
   const form = document.getElementById("filters");
   if (!form) return;
   const asked = () => new URLSearchParams(new FormData(form)).toString();
-  const before = asked();
 
-  form.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") form.reset();
-  });
   form.addEventListener("formdata", ({ formData }) => {
     for (const [name, value] of [...formData]) if (!value) formData.delete(name);
+  });
+  const before = asked();
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") form.reset();
   });
   form.addEventListener("toggle", (event) => {
     if (event.newState === "closed" && event.target.matches("[popover]") && asked() !== before) form.requestSubmit();

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT, Desk, sign_in
 
@@ -35,6 +35,7 @@ SCREENS = [
 ]
 FOR_EVERYBODY = ("/", "/tickets/new", "/login", "/login/link", "/password-reset", "/nowhere")
 FOR_CUSTOMERS = ("/", "/tickets", "/tickets/new", "/account/")
+CHANGES = ("status", "priority", "assignment", "category", "tags", "subject", "fields")
 FOR_AGENTS = (
     "/desk/",
     "/desk/?view=held",
@@ -111,9 +112,40 @@ def test_pages_for_agents(
     page = open_browser(**screen)
     sign_in(page, "agent@desk.example")
     ticket = f"/desk/tickets/{number}"
-    parts = ("", "?tab=history", "?tab=why", "/status", "/priority", "/assignment", "/tags")
+    parts = ("", "?tab=history", "?tab=why", *(f"/{kind}" for kind in CHANGES))
     for path in (*FOR_AGENTS, *(ticket + part for part in parts)):
         check(page, path)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_what_opens_on_them(
+    open_browser: Callable[..., Page], number: str, screen: dict[str, Any]
+) -> None:
+    page = open_browser(**screen)
+    sign_in(page, "agent@desk.example")
+    for path in ("/desk/", f"/desk/tickets/{number}"):
+        page.goto(path)
+        page.evaluate(AXE.read_text())
+        openers = page.locator("button[popovertarget]:visible, .side a[data-menu], .crumb ~ a")
+        for opener in openers.all():
+            opener.click()
+            page.locator(":popover-open").last.wait_for()
+            assert page.evaluate(RUN) == [], opener
+            page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_forms_that_come_back(open_browser: Callable[..., Page], screen: dict[str, Any]) -> None:
+    page = open_browser(**screen)
+    sign_in(page, "agent@desk.example")
+    for path in ("/tickets/new", "/desk/tickets/new"):
+        page.goto(path)
+        page.locator("main form").evaluate("(form) => { form.noValidate = true; }")
+        page.locator("main form button[type=submit]").click()
+        page.locator("[aria-invalid]").first.wait_for()
+        expect(page.locator("[aria-invalid]").first).to_be_focused()
+        page.evaluate(AXE.read_text())
+        assert page.evaluate(RUN) == [], path
 
 
 def test_axe_is_installed() -> None:

@@ -1,0 +1,161 @@
+"""What hands do on the desk with script: files, menus, filters, and where they end up."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import FilePayload, Page, expect
+
+from tests.browser.conftest import Desk, sign_in
+
+pytestmark = pytest.mark.browser
+
+LOG: FilePayload = {"name": "service-log.txt", "mimeType": "text/plain", "buffer": b"E-41"}
+PICTURE: FilePayload = {"name": "panel.png", "mimeType": "image/png", "buffer": b"\x89PNG" * 99}
+FILES = "Attach files, up to 10 of 25 MB each"
+
+
+@pytest.fixture(scope="session")
+def make_ticket(desk: Desk) -> Callable[..., str]:
+    """Open a ticket, and return its number."""
+    made = desk.command("token", "create", "--email", "agent@desk.example", "--name", "hands")
+    headers = {
+        "Authorization": f"Bearer {made.strip().splitlines()[-1].split()[-1]}",
+        "Content-Type": "application/json",
+    }
+
+    def make(subject: str) -> str:
+        content: dict[str, Any] = {
+            "subject": subject,
+            "description": "Nothing is baking.",
+            "requester": {"email": "customer@shop.example"},
+        }
+        request = urllib.request.Request(
+            f"{desk.url}/api/v1/tickets", json.dumps(content).encode(), headers
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return str(json.load(answer)["number"])
+
+    return make
+
+
+@pytest.fixture
+def agent(open_browser: Callable[..., Page]) -> Page:
+    page = open_browser(viewport={"width": 1440, "height": 900})
+    sign_in(page, "agent@desk.example")
+    return page
+
+
+def chips(page: Page) -> list[str]:
+    """The names of the chosen files, as the form would send them."""
+    names: list[str] = page.evaluate(
+        "[...document.querySelector('#reply-files').files].map((file) => file.name)"
+    )
+    assert page.locator("#reply-files-list bdi").all_inner_texts() == names
+    return names
+
+
+def test_files_are_chosen_taken_away_kept_and_sent(
+    agent: Page, make_ticket: Callable[..., str]
+) -> None:
+    agent.goto(f"/desk/tickets/{make_ticket('With files')}")
+    field = agent.get_by_label(FILES)
+    field.set_input_files(LOG)
+    field.set_input_files(PICTURE)
+    assert chips(agent) == ["service-log.txt", "panel.png"]
+    agent.get_by_role("button", name="Remove service-log.txt").click()
+    assert chips(agent) == ["panel.png"]
+    expect(agent.get_by_role("button", name="Remove panel.png")).to_be_focused()
+
+    # A refusal brings the form back, with its files.
+    comment = agent.get_by_label("Your comment")
+    comment.evaluate("(text) => text.removeAttribute('maxlength')")
+    comment.fill("x" * 50_001)
+    agent.get_by_role("button", name="Send", exact=True).click()
+    expect(comment).to_have_attribute("aria-invalid", "true")
+    assert chips(agent) == ["panel.png"]
+    comment.fill("See the picture.")
+    agent.get_by_role("button", name="Send", exact=True).click()
+    expect(agent.locator(".comment.agent")).to_contain_text("panel.png")
+    assert chips(agent) == []
+    expect(comment).to_be_focused()
+
+
+def test_a_file_that_is_too_large_is_not_sent(agent: Page, make_ticket: Callable[..., str]) -> None:
+    agent.goto(f"/desk/tickets/{make_ticket('Too large')}")
+    field = agent.get_by_label(FILES)
+    field.evaluate("(field) => { field.dataset.limit = 100; }")
+    field.set_input_files(PICTURE)
+    expect(agent.locator("#reply-files-list")).to_contain_text("too large")
+    assert not field.evaluate("(field) => field.checkValidity()")
+    agent.get_by_role("button", name="Remove panel.png").click()
+    assert field.evaluate("(field) => field.checkValidity()")
+
+
+def test_a_pasted_picture_goes_along(agent: Page, make_ticket: Callable[..., str]) -> None:
+    agent.goto(f"/desk/tickets/{make_ticket('Pasted')}")
+    agent.get_by_label("Your comment").evaluate(
+        """(text) => {
+          const data = new DataTransfer();
+          data.items.add(new File(["x"], "pasted.png", { type: "image/png" }));
+          const paste = { clipboardData: data, bubbles: true, cancelable: true };
+          text.dispatchEvent(new ClipboardEvent("paste", paste));
+        }"""
+    )
+    assert chips(agent) == ["pasted.png"]
+
+
+def test_properties_change_by_keyboard(agent: Page, make_ticket: Callable[..., str]) -> None:
+    number = make_ticket("Changed by hand")
+    agent.goto(f"/desk/tickets/{number}")
+    side, head = agent.locator(".props"), agent.locator(".ticket-head")
+    for label, keys, shown in (
+        ("Category", "bill", "Billing"),
+        ("Assignee", "priya", "Priya Raman"),
+    ):
+        link = side.get_by_role("link", name=label)
+        link.focus()
+        agent.keyboard.press("Enter")
+        expect(agent.locator("#menu")).to_be_visible()
+        agent.keyboard.type(keys)
+        agent.keyboard.press("Enter")
+        expect(link).to_contain_text(shown)
+        expect(agent.locator("#menu")).not_to_be_visible()
+        expect(link).to_be_focused()
+    edit = head.get_by_role("link", name="Edit the subject")
+    edit.focus()
+    agent.keyboard.press("Enter")
+    expect(agent.get_by_role("textbox", name="Subject")).to_be_focused()
+    agent.keyboard.type("Said better")  # over the old one, which is selected
+    agent.get_by_role("button", name="Save").click()
+    expect(head.get_by_role("heading")).to_have_text("Said better")
+    expect(edit).to_be_focused()
+
+
+def test_a_filter_counts_when_its_menu_closes(agent: Page, make_ticket: Callable[..., str]) -> None:
+    number = make_ticket("Filtered")
+    agent.goto("/desk/?view=unresolved&sort=created_at&order=desc")
+    status = agent.get_by_role("button", name="Status not resolved")
+    status.click()
+    agent.get_by_label("Closed", exact=True).check()
+    agent.keyboard.press("Escape")
+    expect(agent.get_by_label("Closed", exact=True)).not_to_be_checked()
+    assert "closed" not in agent.url
+    status.click()
+    agent.get_by_label("Pending", exact=True).uncheck()
+    agent.mouse.click(900, 20)
+    agent.wait_for_url("**status=new**")
+    assert "sort=created_at" in agent.url
+    assert "pending" not in agent.url
+    assert "q=" not in agent.url
+
+    # From a ticket back to the same list.
+    there = agent.url
+    agent.locator(f"#ticket-{number} .subject a").click()
+    agent.get_by_role("link", name="Unresolved", exact=True).first.wait_for()
+    agent.locator(".ticket-head .crumb").click()
+    agent.wait_for_url(there)
