@@ -76,11 +76,11 @@ def take_body(request: Request) -> None:
             if not is_too_long:
                 body.write(piece)
     finally:
-        turn.acquire()
-        with _counting:
+        with _counting:  # who has sent all only waits for the turn, as everybody does
             _arriving[address] -= 1
             if not _arriving[address]:
                 del _arriving[address]
+        turn.acquire()
     if is_too_long:
         raise RequestEntityTooLarge  # only now: who is still sending sees no answer
     body.seek(0)
