@@ -1,4 +1,4 @@
-"""Secrets at rest: passwords and keys of other servers, unreadable in a stolen copy of the database.
+"""Secrets at rest: passwords and keys of other servers, unreadable in a copy of the database.
 
 Fernet (AES-128-CBC with an HMAC) of the package ``cryptography``, under a key derived from the
 ``SECRET_KEY``: whoever has that key and the database reads all, a backup of the database does not.

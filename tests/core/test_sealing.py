@@ -22,7 +22,7 @@ def test_a_sealed_text_shows_nothing_of_the_secret_and_differs_each_time() -> No
     assert "hunter2" not in first
 
 
-@pytest.mark.parametrize("damaged", ["", "hunter2", "ü", "{}A", "A{}"])
+@pytest.mark.parametrize("damaged", ["", "hunter2", "ü", "A{}"])
 def test_a_changed_text_is_refused_with_what_to_do(damaged: str) -> None:
     with pytest.raises(Unreadable, match="Enter it again"):
         unseal(damaged.format(seal("hunter2")))
