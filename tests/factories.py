@@ -107,8 +107,8 @@ def make_ticket(
 def make_comment(
     ticket: Ticket, author: Person | None = None, body: str = "Hello", **columns: Any
 ) -> Comment:
-    """A comment as a bare row."""
-    kind = AuthorKind.SYSTEM if author is None else AuthorKind.REQUESTER
+    """A comment as a bare row; by a customer, if nobody else is named."""
+    kind = AuthorKind.REQUESTER
     if author is not None and author.is_agent:
         kind = AuthorKind.AGENT
     values = {

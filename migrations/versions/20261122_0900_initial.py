@@ -39,6 +39,27 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_agent_group_name")),
     )
     op.create_table(
+        "audit_entry",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor_id", sa.Integer(), nullable=True),
+        sa.Column("actor_name", sa.String(length=200), nullable=False),
+        sa.Column("action", sa.String(length=40), nullable=False),
+        sa.Column("thing", sa.String(length=60), nullable=False),
+        sa.Column("thing_id", sa.Integer(), nullable=True),
+        sa.Column("thing_name", sa.String(length=300), nullable=False),
+        sa.Column("field", sa.String(length=100), nullable=False),
+        sa.Column("from_value", sa.Text(), nullable=True),
+        sa.Column("to_value", sa.Text(), nullable=True),
+        sa.Column("ip_address", sa.String(length=45), nullable=False),
+        sa.Column("user_agent", sa.String(length=300), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entry")),
+    )
+    with op.batch_alter_table("audit_entry", schema=None) as batch_op:
+        batch_op.create_index("ix_audit_entry_actor_id_id", ["actor_id", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_audit_entry_created_at"), ["created_at"], unique=False)
+
+    op.create_table(
         "calendar",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
@@ -463,6 +484,9 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("sender_check", sa.String(20), nullable=False),
+        sa.Column("authentication", sa.String(length=300), nullable=False),
+        sa.Column("is_released", sa.Boolean(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
@@ -594,6 +618,40 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "failing_address",
+        sa.Column("address", sa.String(length=254), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("outbound_email_id", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["outbound_email_id"],
+            ["outbound_email.id"],
+            name=op.f("fk_failing_address_outbound_email_id"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("address", name=op.f("pk_failing_address")),
+    )
+    with op.batch_alter_table("failing_address", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_failing_address_outbound_email_id"), ["outbound_email_id"], unique=False
+        )
+
+    op.create_table(
+        "blocked_sender",
+        sa.Column("pattern", sa.String(length=254), nullable=False),
+        sa.Column("reason", sa.String(length=300), nullable=False),
+        sa.Column("created_by_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["created_by_id"],
+            ["person.id"],
+            name=op.f("fk_blocked_sender_created_by_id"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("pattern", name=op.f("pk_blocked_sender")),
+    )
+    op.create_table(
         "person_email",
         sa.Column("address", sa.String(length=254), nullable=False),
         sa.Column("person_id", sa.Integer(), nullable=False),
@@ -691,6 +749,9 @@ def upgrade() -> None:
         sa.Column("follow_up_of_id", sa.Integer(), nullable=True),
         sa.Column("source", sa.String(20), nullable=False),
         sa.Column("channel", sa.String(length=100), nullable=False),
+        sa.Column("sender_check", sa.String(20), nullable=False),
+        sa.Column("forwarded_from", sa.String(length=254), nullable=False),
+        sa.Column("forwarded_name", sa.String(length=200), nullable=False),
         sa.Column("custom_fields", sa.JSON(), nullable=False),
         sa.Column("preview", sa.String(length=200), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
@@ -879,6 +940,8 @@ def upgrade() -> None:
         sa.Column("body_html", sa.Text(), nullable=True),
         sa.Column("quoted", sa.Text(), nullable=False),
         sa.Column("is_automatic", sa.Boolean(), nullable=False),
+        sa.Column("is_quiet", sa.Boolean(), nullable=False),
+        sa.Column("sender_check", sa.String(20), nullable=False),
         sa.Column("source", sa.String(20), nullable=False),
         sa.Column("inbound_email_id", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -1159,8 +1222,30 @@ def upgrade() -> None:
             batch_op.f("ix_attachment_uploader_id"), ["uploader_id"], unique=False
         )
 
+    _keep_audit_log()
     _seed()
     _search_index()
+
+
+def _keep_audit_log() -> None:
+    """Let nobody change or remove a line of the audit log, whatever runs here."""
+    execute = op.get_bind().exec_driver_sql
+    words = "'the audit log is append-only'"
+    if op.get_bind().dialect.name == "sqlite":
+        for what in ("update", "delete"):
+            execute(
+                f"create trigger audit_entry_{what} before {what} on audit_entry"
+                f" begin select raise(abort, {words}); end"
+            )
+        return
+    execute(
+        "create function audit_entry_refuse() returns trigger language plpgsql as"
+        f" $$ begin raise exception {words}; end $$"
+    )
+    execute(
+        "create trigger audit_entry_keep before update or delete or truncate on audit_entry"
+        " for each statement execute function audit_entry_refuse()"
+    )
 
 
 def _seed() -> None:
@@ -1234,10 +1319,12 @@ def _seed() -> None:
 # migration that makes one of these tables anew (SQLite's batch mode) must make its triggers anew.
 #
 # A document holds the description (as much as _MOST of it) and the newest comments, _MOST of them
-# and of each, so that a comment on a ticket with thousands of them costs no more than that.
+# and of each, so that a comment on a ticket with thousands of them costs no more than that. What
+# the desk writes by itself is left out: its words are in every ticket.
 _MOST_COMMENTS = 100
 _MOST_OF_ONE = 10_000
 _MOST = 100_000
+_PEOPLES = "author_kind <> 'system'"
 
 
 def _comments(visibility: str, but: str = "0") -> str:
@@ -1245,7 +1332,7 @@ def _comments(visibility: str, but: str = "0") -> str:
     concat = "group_concat" if op.get_bind().dialect.name == "sqlite" else "string_agg"
     newest = (
         f"select substr(body, 1, {_MOST_OF_ONE}) as body from comment"
-        f" where ticket_id = t.id and visibility = '{visibility}' and id <> {but}"
+        f" where ticket_id = t.id and visibility = '{visibility}' and {_PEOPLES} and id <> {but}"
         f" order by id desc limit {_MOST_COMMENTS}"
     )
     return f"substr((select {concat}(body, ' ') from ({newest}) as newest), 1, {_MOST})"
@@ -1329,8 +1416,10 @@ def _search_index_sqlite() -> None:
     for name, columns in (("search_ticket", _COLUMNS), ("search_note", "words")):
         fts = f"fts5({columns}, content='{name}_words', {options})"
         execute(f"create virtual table {name} using {fts}")
-        # Merging less often shortens the longest writes (p99 of a comment 22 to 8 ms measured).
-        execute(f"insert into {name} ({name}, rank) values ('automerge', 16)")
+        # Merging less often shortens the longest writes (p99 of a comment 22 to 8 ms measured), and
+        # a burst of new tickets does not stop for it (a new ticket's mean 1.1 to 0.75 ms).
+        for option, value in (("automerge", 16), ("crisismerge", 64)):
+            execute(f"insert into {name} ({name}, rank) values ('{option}', {value})")
 
     _sqlite_trigger("ticket_insert", "after insert on ticket", _put("t.id = new.id"))
     before = _out(_document(), "t.id = old.id") + _note_out(_notes(), "t.id = old.id")
@@ -1349,6 +1438,7 @@ def _search_index_sqlite() -> None:
         "after insert on comment",
         _out(_document(comment="new.id"), public) + _put(public),
         _note_out(_notes(comment="new.id"), internal) + _note_put(internal),
+        when=f"new.{_PEOPLES}",
     )
     moved = "t.id in (old.ticket_id, new.ticket_id)"
     updated = "update of body, visibility, ticket_id"
@@ -1459,7 +1549,7 @@ def _search_index_postgresql() -> None:
         "if {0}.visibility = 'public' then perform search_put(array[{0}.ticket_id]);"
         " else perform search_put_notes({0}.ticket_id); end if;"
     )
-    trigger("comment_insert", "comment", "insert", both.format("new"))
+    trigger("comment_insert", "comment", "insert", both.format("new"), f"new.{_PEOPLES}")
     body = put.format("old.ticket_id, new.ticket_id") + "".join(
         f" perform search_put_notes({row}.ticket_id);" for row in ("old", "new")
     )
@@ -1663,6 +1753,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_person_email_person_id"))
 
     op.drop_table("person_email")
+    op.drop_table("blocked_sender")
+    with op.batch_alter_table("failing_address", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_failing_address_outbound_email_id"))
+
+    op.drop_table("failing_address")
     with op.batch_alter_table("outbound_email", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outbound_email_ticket_id"))
         batch_op.drop_index("ix_outbound_email_state_id")
@@ -1738,5 +1833,8 @@ def downgrade() -> None:
     op.drop_table("macro")
     op.drop_table("custom_field")
     op.drop_table("category")
+    op.drop_table("audit_entry")
+    if op.get_bind().dialect.name == "postgresql":
+        op.get_bind().exec_driver_sql("drop function audit_entry_refuse")
     op.drop_table("calendar")
     op.drop_table("agent_group")

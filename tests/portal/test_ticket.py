@@ -47,7 +47,9 @@ def test_the_page_is_a_conversation(customer: Customer) -> None:
     )
     make_comment(ticket, agent, "You are right & <b>sorry</b>")
     make_comment(ticket, person, "Thanks", quoted="On Monday you wrote", source=Source.EMAIL)
-    make_comment(ticket, None, "We have your ticket", is_automatic=True)
+    make_comment(
+        ticket, None, "We have your ticket", is_automatic=True, author_kind=AuthorKind.SYSTEM
+    )
     page = customer(person).get(f"/tickets/{ticket.number}").text
     assert "We are working on it" in page
     assert "Sanna from Billing has your ticket" in page

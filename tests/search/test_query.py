@@ -20,7 +20,7 @@ from app.search import conditions, query
 from app.search.lists import list_tickets, search_tickets
 from app.tickets.filters import TicketFilters, from_query
 from app.tickets.models import Comment, Ticket
-from app.tickets.words import Status, Visibility
+from app.tickets.words import AuthorKind, Status, Visibility
 from tests.factories import make_agent, make_comment, make_group, make_person, make_ticket
 
 NOW = datetime(2025, 11, 18, 12, tzinfo=UTC)
@@ -182,6 +182,17 @@ def test_a_word_that_very_many_have_is_looked_for_as_typed(
 
 
 # Kept in step by the database
+
+
+def test_what_the_desk_writes_by_itself_is_not_found(search: Search) -> None:
+    """The automatic answer's words are in every ticket."""
+    ticket = make_ticket(subject="Oven")
+    make_comment(ticket, body="We have received it", author_kind=AuthorKind.SYSTEM)
+    answer = make_comment(ticket, body="received with thanks")
+    assert search("received") == [ticket.id]
+    db.session.delete(answer)
+    db.session.flush()
+    assert search("received") == []
 
 
 def test_comments_are_found_as_they_come_change_and_go(search: Search) -> None:
