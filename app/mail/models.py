@@ -38,8 +38,17 @@ class InboundState(StrEnum):
     TICKET = "ticket"
     COMMENT = "comment"
     HELD = "held"
+    BOUNCE = "bounce"  # a report about a mail that we sent, noted where that mail belongs
     IGNORED = "ignored"
     QUARANTINED = "quarantined"
+
+
+class SenderCheck(StrEnum):
+    """Whether a mail is from whom it says (DMARC, RFC 7489); most mails tell nothing."""
+
+    UNKNOWN = "unknown"
+    PASS = "pass"  # noqa: S105  (no password)
+    FAIL = "fail"
 
 
 class InboundEmail(Base):
@@ -71,6 +80,9 @@ class InboundEmail(Base):
     size: Mapped[int]
     state: Mapped[InboundState] = mapped_column(default=InboundState.WAITING)
     reason: Mapped[str] = mapped_column(sa.Text, default="")  # why ignored, held or quarantined
+    sender_check: Mapped[SenderCheck] = mapped_column(default=SenderCheck.UNKNOWN)
+    authentication: Mapped[str] = mapped_column(sa.String(300), default="")  # what told it
+    is_released: Mapped[bool] = mapped_column(default=False)  # an admin says that it is no spam
     attempts: Mapped[int] = mapped_column(default=0)
     received_at: Mapped[datetime]
     due_at: Mapped[datetime]
@@ -84,6 +96,7 @@ class OutboundState(StrEnum):
     SENT = "sent"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    HELD_BACK = "held_back"  # the address fails; sent once somebody says that it works again
 
 
 class OutboundEmail(Base):
@@ -101,6 +114,13 @@ class OutboundEmail(Base):
             "due_at",
             sqlite_where=sa.text("state = 'queued'"),
             postgresql_where=sa.text("state = 'queued'"),
+        ),
+        # Small, since few mails fail: pages of tickets ask it for each.
+        sa.Index(
+            "ix_outbound_email_failed",
+            "ticket_id",
+            sqlite_where=sa.text("state = 'failed'"),
+            postgresql_where=sa.text("state = 'failed'"),
         ),
         sa.Index("ix_outbound_email_state_id", "state", "id"),
         sa.Index("ix_outbound_email_recipient_created_at", "recipient", "kind", "created_at"),
@@ -127,5 +147,48 @@ class OutboundEmail(Base):
     comment_id: Mapped[int | None]
     created_at: Mapped[datetime]
     due_at: Mapped[datetime]
+    give_up_at: Mapped[datetime]
     locked_until: Mapped[datetime | None]
     sent_at: Mapped[datetime | None]
+
+
+class SendingOutage(Base):
+    """A mail server that takes nothing: a row from the first failure to the next success.
+
+    ``server`` is its URL without user and password.
+    """
+
+    __tablename__ = "sending_outage"
+    server: Mapped[str] = mapped_column(sa.String(300), primary_key=True)
+    since: Mapped[datetime]
+    last_tried_at: Mapped[datetime]
+    error: Mapped[str] = mapped_column(sa.Text, default="")
+
+
+class FailingAddress(Base):
+    """An address that gave back what we sent there; not mailed until somebody clears it.
+
+    ``status`` is an enhanced status code (RFC 3463) or empty, ``reason`` the other server's words.
+    """
+
+    __tablename__ = "failing_address"
+    address: Mapped[str] = mapped_column(sa.String(254), primary_key=True)
+    since: Mapped[datetime]
+    status: Mapped[str] = mapped_column(sa.String(20), default="")
+    reason: Mapped[str] = mapped_column(sa.Text, default="")
+    outbound_email_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("outbound_email.id", ondelete="SET NULL"), index=True
+    )
+
+
+class BlockedSender(Base):
+    """Whose mail is not read: ``pattern`` is an address, or a domain with all below it."""
+
+    __tablename__ = "blocked_sender"
+    __reference__ = True
+    pattern: Mapped[str] = mapped_column(sa.String(254), primary_key=True)
+    reason: Mapped[str] = mapped_column(sa.String(300), default="")
+    created_by_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="SET NULL")
+    )
+    created_at: Mapped[datetime]

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-import app.mail.models
-import app.sla.models  # noqa: F401  (both: tables that foreign keys here name)
+import app.sla.models  # noqa: F401  (tables that foreign keys here name)
 from app.accounts.models import Group, Person, Skill
 from app.core.db import Base
+from app.mail.models import SenderCheck
 from app.tickets.words import (
     TRANSITIONS,
     AuthorKind,
@@ -148,6 +148,7 @@ class Ticket(Base):
     ``version`` grows with every change to a field. ``due_at`` is the resolution clock's due time
     (None while paused) unless ``due_at_is_manual``; ``next_due_at`` and ``next_warn_at`` belong to
     the earliest running clock. ``preview`` is one line of the newest comment, for agents.
+    ``forwarded_from`` is whom an agent's forwarded mail came from: proposed as the requester.
     """
 
     __tablename__ = "ticket"
@@ -254,6 +255,9 @@ class Ticket(Base):
     )
     source: Mapped[Source]
     channel: Mapped[str] = mapped_column(sa.String(100), default="")
+    sender_check: Mapped[SenderCheck] = mapped_column(default=SenderCheck.UNKNOWN)
+    forwarded_from: Mapped[str] = mapped_column(sa.String(254), default="")  # until decided
+    forwarded_name: Mapped[str] = mapped_column(sa.String(200), default="")
     custom_fields: Mapped[dict[str, Any]] = mapped_column(default=dict)
     preview: Mapped[str] = mapped_column(sa.String(200), default="")
     due_at: Mapped[datetime | None]
@@ -317,12 +321,50 @@ class Comment(Base):
     body_html: Mapped[str | None] = mapped_column(sa.Text)
     quoted: Mapped[str] = mapped_column(sa.Text, default="")
     is_automatic: Mapped[bool] = mapped_column(default=False)  # an auto-response, an out-of-office
+    is_quiet: Mapped[bool] = mapped_column(default=False)  # a mere thank-you: opened nothing again
+    sender_check: Mapped[SenderCheck] = mapped_column(default=SenderCheck.UNKNOWN)
     source: Mapped[Source] = mapped_column(default=Source.WEB)
     inbound_email_id: Mapped[int | None] = mapped_column(
         sa.ForeignKey("inbound_email.id", ondelete="SET NULL")
     )
     created_at: Mapped[datetime]
+    # Until then its mails wait, its author can take it back, and no customer sees it.
+    undo_until: Mapped[datetime | None]
     author: Mapped[Person | None] = relationship()
+
+
+class ReplyUndo(Base):
+    """What a reply has changed on its ticket, for as long as it can be taken back.
+
+    ``before`` holds the ticket's values and its clocks' as they were, ``version`` is the ticket's
+    after the reply.
+    """
+
+    __tablename__ = "reply_undo"
+    comment_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("comment.id", ondelete="CASCADE"), primary_key=True
+    )
+    before: Mapped[dict[str, Any]]
+    version: Mapped[int]
+    until: Mapped[datetime] = mapped_column(index=True)
+
+
+class ReplyDraft(Base):
+    """What an agent has in the composer of a ticket: a reply that was taken back.
+
+    ``files`` are the columns of `StoredFile`; their bytes are in the storage.
+    """
+
+    __tablename__ = "reply_draft"
+    ticket_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("ticket.id", ondelete="CASCADE"), primary_key=True
+    )
+    person_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    body: Mapped[str] = mapped_column(sa.Text)
+    files: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    saved_at: Mapped[datetime]
 
 
 class Attachment(Base):
