@@ -155,6 +155,7 @@ class Person(UserMixin, Base):
     max_tickets: Mapped[int] = mapped_column(default=5)
     presence: Mapped[Presence] = mapped_column(default=Presence.OFFLINE)
     presence_is_chosen: Mapped[bool] = mapped_column(default=False)  # busy or away by hand: stays
+    muted_notices: Mapped[list[str]] = mapped_column(default=list)  # kinds of mail not wanted
     last_active_at: Mapped[datetime | None]
     last_assigned_at: Mapped[datetime | None]
     created_at: Mapped[datetime]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ from app.settings import Settings
 
 _table: Any = OutboundEmail.__table__  # the session's bulk inserts take twice as long
 INSERT = sa.insert(_table)
+GIVE_UP_AFTER = timedelta(days=2)
 
 
 def row(
@@ -34,12 +35,14 @@ def row(
     references: str = "",
     reply_token: str = "",
     is_automatic: bool = False,
+    due_at: datetime | None = None,
 ) -> dict[str, Any]:
     """Columns of an `OutboundEmail`, with its Message-ID, which a retry keeps.
 
     Args:
         kind: the folder in templates/email that the worker renders with *context* (JSON).
         references: Message-IDs with blanks between, without brackets.
+        due_at: before which it must not leave; None for at once.
     """
     return {
         "kind": kind,
@@ -56,7 +59,8 @@ def row(
         "is_automatic": is_automatic,
         "state": OutboundState.QUEUED,
         "created_at": now,
-        "due_at": now,
+        "due_at": due_at or now,
+        "give_up_at": (due_at or now) + GIVE_UP_AFTER,
     }
 
 

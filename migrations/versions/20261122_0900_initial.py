@@ -300,6 +300,7 @@ def upgrade() -> None:
         sa.Column("max_tickets", sa.Integer(), nullable=False),
         sa.Column("presence", sa.String(20), nullable=False),
         sa.Column("presence_is_chosen", sa.Boolean(), nullable=False),
+        sa.Column("muted_notices", sa.JSON(), nullable=False),
         sa.Column("last_active_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_assigned_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -588,6 +589,7 @@ def upgrade() -> None:
         sa.Column("comment_id", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("give_up_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
@@ -608,6 +610,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'queued'"),
         )
         batch_op.create_index(
+            "ix_outbound_email_failed",
+            ["ticket_id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'failed'"),
+            postgresql_where=sa.text("state = 'failed'"),
+        )
+        batch_op.create_index(
             "ix_outbound_email_recipient_created_at",
             ["recipient", "kind", "created_at"],
             unique=False,
@@ -616,6 +625,15 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_outbound_email_ticket_id"), ["ticket_id"], unique=False
         )
+
+    op.create_table(
+        "sending_outage",
+        sa.Column("server", sa.String(length=300), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_tried_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("server", name=op.f("pk_sending_outage")),
+    )
 
     op.create_table(
         "failing_address",
@@ -945,6 +963,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(20), nullable=False),
         sa.Column("inbound_email_id", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("undo_until", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["author_id"], ["person.id"], name=op.f("fk_comment_author_id"), ondelete="SET NULL"
         ),
@@ -965,6 +984,47 @@ def upgrade() -> None:
     with op.batch_alter_table("comment", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_comment_author_id"), ["author_id"], unique=False)
         batch_op.create_index("ix_comment_ticket_id_id", ["ticket_id", "id"], unique=False)
+
+    op.create_table(
+        "reply_undo",
+        sa.Column("comment_id", sa.Integer(), nullable=False),
+        sa.Column("before", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["comment_id"],
+            ["comment.id"],
+            name=op.f("fk_reply_undo_comment_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("comment_id", name=op.f("pk_reply_undo")),
+    )
+    with op.batch_alter_table("reply_undo", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_reply_undo_until"), ["until"], unique=False)
+
+    op.create_table(
+        "reply_draft",
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("files", sa.JSON(), nullable=False),
+        sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_reply_draft_person_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"],
+            ["ticket.id"],
+            name=op.f("fk_reply_draft_ticket_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("ticket_id", "person_id", name=op.f("pk_reply_draft")),
+    )
+    with op.batch_alter_table("reply_draft", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_reply_draft_person_id"), ["person_id"], unique=False)
 
     op.create_table(
         "decision_record",
@@ -1602,6 +1662,15 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_attachment_comment_id"))
 
     op.drop_table("attachment")
+    op.drop_table("sending_outage")
+    with op.batch_alter_table("reply_draft", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_reply_draft_person_id"))
+
+    op.drop_table("reply_draft")
+    with op.batch_alter_table("reply_undo", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_reply_undo_until"))
+
+    op.drop_table("reply_undo")
     with op.batch_alter_table("ticket_tag", schema=None) as batch_op:
         batch_op.drop_index("ix_ticket_tag_tag_id_ticket_id")
 
@@ -1762,6 +1831,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_outbound_email_ticket_id"))
         batch_op.drop_index("ix_outbound_email_state_id")
         batch_op.drop_index("ix_outbound_email_recipient_created_at")
+        batch_op.drop_index(
+            "ix_outbound_email_failed",
+            sqlite_where=sa.text("state = 'failed'"),
+            postgresql_where=sa.text("state = 'failed'"),
+        )
         batch_op.drop_index(
             "ix_outbound_email_due",
             sqlite_where=sa.text("state = 'queued'"),
