@@ -7,6 +7,7 @@ from flask import current_app
 
 import app.api.models
 import app.channels.models
+import app.core.audit
 import app.core.settings_store
 import app.routing.models
 import app.tickets.models  # noqa: F401  (with the others: fills the metadata)
