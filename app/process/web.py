@@ -95,6 +95,9 @@ def _load() -> Flask:
     from app import create_app
 
     app = create_app()
-    configure_mappers()  # once, not in every worker's first request
+    # Once, not in every worker's first requests, and in memory that they share.
+    configure_mappers()
+    for name in app.jinja_env.list_templates():
+        app.jinja_env.get_template(name)
     wait_for_migrations(app)
     return app
