@@ -24,6 +24,9 @@ migrate: setup ## Bring the database up to date
 test: setup-dev ## Check and test everything, on SQLite and PostgreSQL (ARGS for pytest)
 	@scripts/browser.sh && scripts/test.sh $(ARGS)
 
+soak: setup-dev ## Let mail flow for many minutes while everything is killed in turn
+	@$(BIN)/pytest -m soak -s tests/faults $(ARGS)
+
 check: setup-dev ## Check style, types and the direction of imports
 	@scripts/check.sh
 
@@ -37,7 +40,7 @@ setup-dev: .venv/installed-dev static/vendor/icons.svg ## Install what developme
 lock: setup-dev ## Write the lock files from pyproject.toml and package.json (ARGS=-U: newest)
 	@scripts/lock.sh $(ARGS) && scripts/npm.sh $(if $(ARGS),update,install) --silent
 
-.PHONY: help run dev demo migrate test check fmt setup setup-dev lock
+.PHONY: help run dev demo migrate test soak check fmt setup setup-dev lock
 
 # --- What set-up makes; each is made again only when what it was made from has changed.
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "web": "app.process.commands:web",
     "worker": "app.process.commands:worker",
     "scheduler": "app.process.commands:scheduler",
+    "lmtp": "app.process.commands:lmtp",
     "prepare": "app.process.commands:prepare",
     "db": "flask_migrate.cli:db",
     "user": "app.accounts.commands:user",

@@ -108,7 +108,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         smtp_url=read("SMTP_URL", _scheme("smtp", "smtps", "smtp+starttls"), None),
         mail_from=read("MAIL_FROM", _address, f"support@{_mail_domain(base_url)}"),
         imap_url=read("IMAP_URL", _scheme("imap", "imaps"), None),
-        lmtp_listen=read("LMTP_LISTEN", str, None),
+        lmtp_listen=read("LMTP_LISTEN", _listen, None),
         authserv_id=read("AUTHSERV_ID", str, None),
         storage_url=read("STORAGE_URL", _scheme("file"), None),
         trusted_proxies=read("TRUSTED_PROXIES", _whole_number, 0),
@@ -169,6 +169,19 @@ def _scheme(*allowed: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _listen(text: str) -> str:
+    """``lmtp`` or ``smtp``, and a host with a port or the path of a socket, as an address."""
+    scheme, sep, rest = text.partition("://")
+    if not sep:
+        scheme, rest = "lmtp", text
+    parts = urlsplit(f"{scheme}://{rest}")
+    is_socket = rest.startswith("/") and len(os.fsencode(rest)) <= 100  # see sockaddr_un
+    is_port = bool(parts.hostname and parts.port and not parts.path)
+    if scheme not in ("lmtp", "smtp") or not (is_socket or is_port):
+        raise ValueError("must be lmtp://host:port, smtp://host:port or lmtp:///path/of/socket")
+    return f"{scheme}://{rest}"
 
 
 def _database_url(text: str) -> str:

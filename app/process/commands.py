@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -37,11 +38,12 @@ PORT = click.option(
 @click.option("--demo", is_flag=True, help="Fill an empty desk with demo data first.")
 @click.option("--dev", is_flag=True, help="Show tracebacks, and load changed code again.")
 def run(host: str, port: int, demo: bool, dev: bool) -> None:
-    """Run everything: migrations, web server, worker, scheduler, and Redis where none is set."""
+    """Run everything: migrations, web server, worker, scheduler, mail listener, Redis."""
     settings = load()
     url = _announce(settings, host, port)
     with _alone(settings.data_dir), Supervisor() as supervisor:
         _check_address(host, port)
+        _check_listener(settings)
         if settings.redis_url is None:
             supervisor.start(_redis(settings))
         # Loads beside the migrations, which take as long, and waits for their end.
@@ -55,6 +57,8 @@ def run(host: str, port: int, demo: bool, dev: bool) -> None:
             say(f"ready at {url} (Ctrl-C stops)")
         supervisor.start(Part("worker", (*DESKHAND, "worker")))
         supervisor.start(Part("scheduler", (*DESKHAND, "scheduler")))
+        if settings.lmtp_listen is not None:
+            supervisor.start(Part("mail listener", (*DESKHAND, "lmtp")))
         supervisor.run()
 
 
@@ -80,6 +84,22 @@ def worker() -> None:
 def scheduler() -> None:
     """Ring for the periodic jobs; one for an installation is enough."""
     import_module("worker.schedule").run(load().queue_url)
+
+
+@click.command()
+def lmtp() -> None:
+    """Take mails that mail servers deliver, where ``DESKHAND_LMTP_LISTEN`` says."""
+    settings = load()
+    if settings.lmtp_listen is None:
+        raise click.ClickException("DESKHAND_LMTP_LISTEN is not set: where should it listen?")
+    _check_listener(settings)
+    from app import create_store
+    from app.mail.lmtp import listen
+    from app.process.migrations import wait_for_migrations
+
+    app = create_store(settings)
+    wait_for_migrations(app)
+    listen(app)
 
 
 @click.command(hidden=True)
@@ -162,6 +182,13 @@ def _check_address(host: str, port: int) -> None:
         raise click.ClickException(
             f"cannot listen on {host}, port {port}: {error.strerror}"
         ) from None
+
+
+def _check_listener(settings: Settings) -> None:
+    """The same for the mail listener, where there is one on a port."""
+    where = urlsplit(settings.lmtp_listen or "")
+    if where.hostname and where.port:
+        _check_address(where.hostname, where.port)
 
 
 def _serves(host: str, port: int) -> bool:

@@ -22,9 +22,10 @@ def wait_for_migrations(app: Flask) -> None:
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
+    from app import ROOT
     from app.core.db import db
 
-    newest = ScriptDirectory(app.extensions["migrate"].directory).get_current_head()
+    newest = ScriptDirectory(str(ROOT / "migrations")).get_current_head()
     tell_at = time.monotonic() + TELL_AFTER
     with app.app_context():
         while True:
