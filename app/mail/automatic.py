@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.mail import bounce_notices
 from app.mail.parsing import ParsedEmail
 
 
@@ -85,7 +86,7 @@ def _bounce_reason(mail: ParsedEmail, sender: str, *, null_path: bool) -> str:
         return f"sent by {mail.from_email}"
     if null_path and _postmaster.fullmatch(sender):
         return f"null return path, sent by {mail.from_email}"
-    return ""
+    return "a mail server's notice" if bounce_notices.is_notice(mail) else ""
 
 
 def _machine_reason(mail: ParsedEmail, submitted: str, *, null_path: bool) -> str:
