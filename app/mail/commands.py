@@ -14,7 +14,7 @@ import click
 from flask import current_app
 from flask.cli import ScriptInfo, with_appcontext
 
-from app.mail import automatic, parsing
+from app.mail import automatic, bounces, parsing
 from app.settings import Settings
 
 TRY_AGAIN, NEVER = 75, 65  # EX_TEMPFAIL and EX_DATAERR of sysexits.h, as mail servers know them
@@ -99,6 +99,12 @@ def parse_files(paths: Iterable[str], out: TextIO) -> None:
             print(json.dumps(_described(path)), file=out, flush=True)
 
 
+def _bounced(mail: parsing.ParsedEmail, verdict: automatic.Verdict) -> list[str]:
+    if verdict.kind is not automatic.MailKind.BOUNCE:
+        return []
+    return [recipient.address for recipient in bounces.read(mail).recipients]
+
+
 def _described(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
@@ -131,5 +137,6 @@ def _described(path: str) -> dict[str, Any]:
         "kind": verdict.kind.value,
         "is_auto_reply": verdict.kind is not automatic.MailKind.PERSONAL,
         "is_bounce": verdict.kind is automatic.MailKind.BOUNCE,
+        "bounced_recipient": _bounced(mail, verdict),
         "error": None,
     }
