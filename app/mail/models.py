@@ -12,8 +12,43 @@ from sqlalchemy.orm import Mapped, deferred, mapped_column
 from app.core.db import Base
 
 
+class Incoming(StrEnum):
+    """How mail of a mailbox comes in, beside LMTP, pipes and HTTP, which serve every mailbox."""
+
+    NONE = "none"
+    IMAP = "imap"
+
+
+class Security(StrEnum):
+    """How the connection to a mail server is protected; certificates are always checked."""
+
+    TLS = "tls"
+    STARTTLS = "starttls"
+    NONE = "none"
+
+
+class ImapAuth(StrEnum):
+    """How we sign in at the IMAP server; ``imap_secret`` holds what that needs."""
+
+    PASSWORD = "password"  # noqa: S105  (the kind, not a password)
+    OAUTH2 = "oauth2"
+
+
+class AfterStoring(StrEnum):
+    """What happens to a message on the IMAP server once it is stored here."""
+
+    KEEP = "keep"
+    FLAG = "flag"  # marked as read
+    MOVE = "move"
+
+
 class Mailbox(Base):
-    """One support address; ``incoming`` and ``outgoing`` say how mail comes and goes (later)."""
+    """One support address, and the servers that its mail comes from and goes to.
+
+    What is secret is sealed (`app.core.sealing`) and empty where there is none: ``imap_secret`` as
+    `app.mail.credentials` writes it, ``smtp_url`` with user and password (empty: the desk's own),
+    ``dkim_key`` in PEM. How fetching goes is in `MailboxPoll`: it changes all the time.
+    """
 
     __tablename__ = "mailbox"
     __reference__ = True
@@ -28,7 +63,53 @@ class Mailbox(Base):
     )
     signature: Mapped[str] = mapped_column(sa.Text, default="")
     is_active: Mapped[bool] = mapped_column(default=True)
+    incoming: Mapped[Incoming] = mapped_column(default=Incoming.NONE)
+    imap_host: Mapped[str] = mapped_column(sa.String(253), default="")
+    imap_port: Mapped[int] = mapped_column(default=993)
+    imap_security: Mapped[Security] = mapped_column(default=Security.TLS)
+    imap_user: Mapped[str] = mapped_column(sa.String(254), default="")
+    imap_auth: Mapped[ImapAuth] = mapped_column(default=ImapAuth.PASSWORD)
+    imap_secret: Mapped[str] = mapped_column(sa.Text, default="")
+    imap_folder: Mapped[str] = mapped_column(sa.String(255), default="INBOX")
+    imap_after: Mapped[AfterStoring] = mapped_column(default=AfterStoring.KEEP)
+    imap_after_folder: Mapped[str] = mapped_column(sa.String(255), default="")
+    # False: what was in the folder before we first looked is left alone.
+    imap_takes_old: Mapped[bool] = mapped_column(default=True)
+    smtp_url: Mapped[str] = mapped_column(sa.Text, default="")
+    from_name: Mapped[str] = mapped_column(sa.String(200), default="")
+    dkim_selector: Mapped[str] = mapped_column(sa.String(63), default="")
+    dkim_key: Mapped[str] = mapped_column(sa.Text, default="")
     created_at: Mapped[datetime]
+
+
+class MailboxPoll(Base):
+    """How fetching one mailbox goes; made at the first look, written with every round.
+
+    Messages of ``folder`` under ``uid_validity`` with a UID below ``start_uid`` are none of ours;
+    up to ``last_uid`` every other has a `MailReceipt`. ``server_count`` and ``missing_count`` are
+    of ``counted_at``: messages in the folder, and those of them that have no receipt.
+    ``token`` is the sealed OAuth2 token in use.
+    """
+
+    __tablename__ = "mailbox_poll"
+    mailbox_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("mailbox.id", ondelete="CASCADE"), primary_key=True
+    )
+    source: Mapped[str] = mapped_column(sa.String(600), default="")  # user@host/folder read so far
+    uid_validity: Mapped[int | None] = mapped_column(sa.BigInteger)
+    start_uid: Mapped[int] = mapped_column(sa.BigInteger, default=1)
+    last_uid: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    started_at: Mapped[datetime]
+    polled_at: Mapped[datetime | None]
+    succeeded_at: Mapped[datetime | None]
+    next_poll_at: Mapped[datetime]
+    failures: Mapped[int] = mapped_column(default=0)  # one after the other
+    error: Mapped[str] = mapped_column(sa.Text, default="")
+    is_idling: Mapped[bool] = mapped_column(default=False)  # the server tells us of new mail
+    server_count: Mapped[int | None]
+    missing_count: Mapped[int | None]
+    counted_at: Mapped[datetime | None]
+    token: Mapped[str] = mapped_column(sa.Text, default="")
 
 
 class InboundState(StrEnum):
@@ -87,6 +168,53 @@ class InboundEmail(Base):
     received_at: Mapped[datetime]
     due_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
+
+
+class Channel(StrEnum):
+    """The way by which a message came in."""
+
+    IMAP = "imap"
+    LMTP = "lmtp"
+    SMTP = "smtp"
+    PIPE = "pipe"
+    HTTP = "http"
+
+
+class MailReceipt(Base):
+    """The ledger: one row for each message that reached a mailbox, by whatever way, and each time.
+
+    ``inbound_email_id`` is the mail that it became (its outcome is there); None: it could not be
+    read from the server yet (``error``, tried again at ``retry_at``). ``is_copy``: we had that
+    mail already. ``folder``, ``uid_validity`` and ``uid`` name it on an IMAP server, and there
+    ``is_filed`` is false until it was flagged or moved as the mailbox wants.
+    """
+
+    __tablename__ = "mail_receipt"
+    __table_args__ = (
+        # NULLs differ from each other: other ways in are not touched by this.
+        sa.UniqueConstraint("mailbox_id", "folder", "uid_validity", "uid"),
+        sa.Index(
+            "ix_mail_receipt_open",
+            "mailbox_id",
+            sqlite_where=sa.text("retry_at is not null or not is_filed"),
+            postgresql_where=sa.text("retry_at is not null or not is_filed"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mailbox_id: Mapped[int] = mapped_column(sa.ForeignKey("mailbox.id", ondelete="RESTRICT"))
+    channel: Mapped[Channel]
+    folder: Mapped[str | None] = mapped_column(sa.String(255))
+    uid_validity: Mapped[int | None] = mapped_column(sa.BigInteger)
+    uid: Mapped[int | None] = mapped_column(sa.BigInteger)
+    inbound_email_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("inbound_email.id", ondelete="RESTRICT"), index=True
+    )
+    is_copy: Mapped[bool] = mapped_column(default=False)
+    is_filed: Mapped[bool] = mapped_column(default=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(sa.Text, default="")
+    retry_at: Mapped[datetime | None]
+    received_at: Mapped[datetime]
 
 
 class OutboundState(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -13,7 +14,7 @@ from app.core.db import db
 from app.core.jobs import Job, ring
 from app.mail import headers, mailboxes, mime
 from app.mail.mailboxes import MailboxCard
-from app.mail.models import InboundEmail, InboundState
+from app.mail.models import Channel, InboundEmail, InboundState, MailReceipt
 from app.mail.parsing import DELIVERY_FIELDS
 
 MAX_SIZE = 60_000_000  # bytes of a mail that is read; a larger one is kept in quarantine
@@ -32,12 +33,27 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The way a message came; on an IMAP server also where it is, and whether it stays so."""
+
+    channel: Channel
+    folder: str | None = None
+    uid_validity: int | None = None
+    uid: int | None = None
+    is_filed: bool = True
+
+
+PIPE = Origin(Channel.PIPE)
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """Where the mail is; ``is_new`` is false where we had it already."""
 
     is_new: bool
     state: InboundState
     reason: str
+    id: int
 
 
 def envelope(raw: bytes) -> Envelope:
@@ -68,23 +84,31 @@ def envelope(raw: bytes) -> Envelope:
     )
 
 
-def store(raw: bytes, mailbox: MailboxCard | None, *, now: datetime) -> Stored:
+def store(
+    raw: bytes,
+    mailbox: MailboxCard | None,
+    *,
+    now: datetime,
+    origin: Origin = PIPE,
+    quarantine: str = "",
+) -> Stored:
     """Put a raw mail into the ledger, once, and ring for a worker; the caller commits.
 
     Args:
         mailbox: whose it is; None: by its recipients, else the default mailbox.
+        quarantine: why it is not to be read, if so.
     """
     told = envelope(raw)
     box = mailbox or mailboxes.for_recipients(told.recipients) or mailboxes.default(now=now)
-    reason = ""
+    reason = quarantine
     if not raw.strip():
         reason = "The mail is empty."
     elif len(raw) > MAX_SIZE:
         reason = f"The mail has {len(raw):,} bytes, at most {MAX_SIZE:,} are read."
     state = InboundState.QUARANTINED if reason else InboundState.WAITING
-    dialect = postgresql if db.engine.dialect.name == "postgresql" else sqlite
     insert = (
-        dialect.insert(InboundEmail)
+        _dialect()
+        .insert(InboundEmail)
         .values(
             mailbox_id=box.id,
             message_id=told.message_id,
@@ -102,10 +126,62 @@ def store(raw: bytes, mailbox: MailboxCard | None, *, now: datetime) -> Stored:
         )
         .on_conflict_do_nothing()
     )
-    is_new = db.session.scalar(insert.returning(InboundEmail.id)) is not None
-    if is_new and state is InboundState.WAITING:
+    email_id = db.session.scalar(insert.returning(InboundEmail.id))
+    is_new = email_id is not None
+    if email_id is None:
+        email_id, state, reason = _stored_before(box.id, told)
+    elif state is InboundState.WAITING:
         ring(Job.PROCESS_MAIL)
-    return Stored(is_new, state, reason)
+    _write_receipt(box.id, email_id, origin, is_copy=not is_new, now=now)
+    return Stored(is_new, state, reason, email_id)
+
+
+def _dialect() -> Any:
+    return postgresql if db.engine.dialect.name == "postgresql" else sqlite
+
+
+def _stored_before(mailbox_id: int, told: Envelope) -> tuple[int, InboundState, str]:
+    found = sa.select(InboundEmail.id, InboundEmail.state, InboundEmail.reason).where(
+        InboundEmail.mailbox_id == mailbox_id,
+        InboundEmail.message_id == told.message_id,
+        InboundEmail.content_hash == told.content_hash,
+    )
+    email_id, state, reason = db.session.execute(found).one()
+    return email_id, state, reason
+
+
+def _write_receipt(
+    mailbox_id: int, email_id: int, origin: Origin, *, is_copy: bool, now: datetime
+) -> None:
+    """Note that a message came; one that an IMAP server shows twice has one row."""
+    told = {
+        "inbound_email_id": email_id,
+        "is_copy": is_copy,
+        "is_filed": origin.is_filed,
+        "error": "",
+        "retry_at": None,
+    }
+    insert = (
+        _dialect()
+        .insert(MailReceipt)
+        .values(
+            mailbox_id=mailbox_id,
+            channel=origin.channel,
+            folder=origin.folder,
+            uid_validity=origin.uid_validity,
+            uid=origin.uid,
+            attempts=1,
+            received_at=now,
+            **told,
+        )
+    )
+    if origin.uid is not None:  # it may have been noted as one that could not be read
+        insert = insert.on_conflict_do_update(
+            index_elements=["mailbox_id", "folder", "uid_validity", "uid"],
+            set_=told,
+            where=MailReceipt.inbound_email_id.is_(None),
+        )
+    db.session.execute(insert)
 
 
 RAW = sa.select(InboundEmail.raw, InboundEmail.return_path, InboundEmail.mailbox_id).where(

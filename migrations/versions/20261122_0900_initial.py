@@ -254,6 +254,21 @@ def upgrade() -> None:
         sa.Column("category_id", sa.Integer(), nullable=True),
         sa.Column("signature", sa.Text(), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("incoming", sa.String(20), nullable=False),
+        sa.Column("imap_host", sa.String(length=253), nullable=False),
+        sa.Column("imap_port", sa.Integer(), nullable=False),
+        sa.Column("imap_security", sa.String(20), nullable=False),
+        sa.Column("imap_user", sa.String(length=254), nullable=False),
+        sa.Column("imap_auth", sa.String(20), nullable=False),
+        sa.Column("imap_secret", sa.Text(), nullable=False),
+        sa.Column("imap_folder", sa.String(length=255), nullable=False),
+        sa.Column("imap_after", sa.String(20), nullable=False),
+        sa.Column("imap_after_folder", sa.String(length=255), nullable=False),
+        sa.Column("imap_takes_old", sa.Boolean(), nullable=False),
+        sa.Column("smtp_url", sa.Text(), nullable=False),
+        sa.Column("from_name", sa.String(length=200), nullable=False),
+        sa.Column("dkim_selector", sa.String(length=63), nullable=False),
+        sa.Column("dkim_key", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["category_id"],
@@ -517,6 +532,81 @@ def upgrade() -> None:
         batch_op.create_index("ix_inbound_email_state_id", ["state", "id"], unique=False)
 
     op.create_table(
+        "mail_receipt",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("mailbox_id", sa.Integer(), nullable=False),
+        sa.Column("channel", sa.String(20), nullable=False),
+        sa.Column("folder", sa.String(length=255), nullable=True),
+        sa.Column("uid_validity", sa.BigInteger(), nullable=True),
+        sa.Column("uid", sa.BigInteger(), nullable=True),
+        sa.Column("inbound_email_id", sa.Integer(), nullable=True),
+        sa.Column("is_copy", sa.Boolean(), nullable=False),
+        sa.Column("is_filed", sa.Boolean(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["inbound_email_id"],
+            ["inbound_email.id"],
+            name=op.f("fk_mail_receipt_inbound_email_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["mailbox_id"],
+            ["mailbox.id"],
+            name=op.f("fk_mail_receipt_mailbox_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mail_receipt")),
+        sa.UniqueConstraint(
+            "mailbox_id",
+            "folder",
+            "uid_validity",
+            "uid",
+            name=op.f("uq_mail_receipt_mailbox_id_folder_uid_validity_uid"),
+        ),
+    )
+    with op.batch_alter_table("mail_receipt", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_mail_receipt_inbound_email_id"), ["inbound_email_id"], unique=False
+        )
+        batch_op.create_index(
+            "ix_mail_receipt_open",
+            ["mailbox_id"],
+            unique=False,
+            sqlite_where=sa.text("retry_at is not null or not is_filed"),
+            postgresql_where=sa.text("retry_at is not null or not is_filed"),
+        )
+
+    op.create_table(
+        "mailbox_poll",
+        sa.Column("mailbox_id", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(length=600), nullable=False),
+        sa.Column("uid_validity", sa.BigInteger(), nullable=True),
+        sa.Column("start_uid", sa.BigInteger(), nullable=False),
+        sa.Column("last_uid", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("polled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_poll_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("is_idling", sa.Boolean(), nullable=False),
+        sa.Column("server_count", sa.Integer(), nullable=True),
+        sa.Column("missing_count", sa.Integer(), nullable=True),
+        sa.Column("counted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["mailbox_id"],
+            ["mailbox.id"],
+            name=op.f("fk_mailbox_poll_mailbox_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("mailbox_id", name=op.f("pk_mailbox_poll")),
+    )
+
+    op.create_table(
         "login_session",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("person_id", sa.Integer(), nullable=False),
@@ -765,6 +855,7 @@ def upgrade() -> None:
         sa.Column("group_id", sa.Integer(), nullable=True),
         sa.Column("mailbox_id", sa.Integer(), nullable=True),
         sa.Column("follow_up_of_id", sa.Integer(), nullable=True),
+        sa.Column("merged_into_id", sa.Integer(), nullable=True),
         sa.Column("source", sa.String(20), nullable=False),
         sa.Column("channel", sa.String(length=100), nullable=False),
         sa.Column("sender_check", sa.String(20), nullable=False),
@@ -805,6 +896,12 @@ def upgrade() -> None:
             ["follow_up_of_id"],
             ["ticket.id"],
             name=op.f("fk_ticket_follow_up_of_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["merged_into_id"],
+            ["ticket.id"],
+            name=op.f("fk_ticket_merged_into_id"),
             ondelete="SET NULL",
         ),
         sa.ForeignKeyConstraint(
@@ -1853,6 +1950,8 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_login_session_expires_at"))
 
     op.drop_table("login_session")
+    op.drop_table("mailbox_poll")
+    op.drop_table("mail_receipt")
     with op.batch_alter_table("inbound_email", schema=None) as batch_op:
         batch_op.drop_index("ix_inbound_email_state_id")
         batch_op.drop_index(
