@@ -95,7 +95,7 @@ class MailboxPoll(Base):
     mailbox_id: Mapped[int] = mapped_column(
         sa.ForeignKey("mailbox.id", ondelete="CASCADE"), primary_key=True
     )
-    source: Mapped[str] = mapped_column(sa.String(600), default="")  # user@host/folder read so far
+    source: Mapped[str] = mapped_column(sa.String(800), default="")  # as MailReceipt.folder
     uid_validity: Mapped[int | None] = mapped_column(sa.BigInteger)
     start_uid: Mapped[int] = mapped_column(sa.BigInteger, default=1)
     last_uid: Mapped[int] = mapped_column(sa.BigInteger, default=0)
@@ -185,8 +185,8 @@ class MailReceipt(Base):
 
     ``inbound_email_id`` is the mail that it became (its outcome is there); None: it could not be
     read from the server yet (``error``, tried again at ``retry_at``). ``is_copy``: we had that
-    mail already. ``folder``, ``uid_validity`` and ``uid`` name it on an IMAP server, and there
-    ``is_filed`` is false until it was flagged or moved as the mailbox wants.
+    mail already. On an IMAP server ``folder`` (user@host/name), ``uid_validity`` and ``uid`` name
+    it, and ``is_filed`` is false until it was flagged or moved as the mailbox wants.
     """
 
     __tablename__ = "mail_receipt"
@@ -203,7 +203,7 @@ class MailReceipt(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     mailbox_id: Mapped[int] = mapped_column(sa.ForeignKey("mailbox.id", ondelete="RESTRICT"))
     channel: Mapped[Channel]
-    folder: Mapped[str | None] = mapped_column(sa.String(255))
+    folder: Mapped[str | None] = mapped_column(sa.String(800))
     uid_validity: Mapped[int | None] = mapped_column(sa.BigInteger)
     uid: Mapped[int | None] = mapped_column(sa.BigInteger)
     inbound_email_id: Mapped[int | None] = mapped_column(

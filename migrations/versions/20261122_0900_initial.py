@@ -312,6 +312,7 @@ def upgrade() -> None:
         sa.Column("time_zone", sa.String(length=60), nullable=False),
         sa.Column("password_hash", sa.String(length=200), nullable=True),
         sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("merged_into_id", sa.Integer(), nullable=True),
         sa.Column("max_tickets", sa.Integer(), nullable=False),
         sa.Column("presence", sa.String(20), nullable=False),
         sa.Column("presence_is_chosen", sa.Boolean(), nullable=False),
@@ -324,6 +325,12 @@ def upgrade() -> None:
             ["organization_id"],
             ["organization.id"],
             name=op.f("fk_person_organization_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["merged_into_id"],
+            ["person.id"],
+            name=op.f("fk_person_merged_into_id"),
             ondelete="SET NULL",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_person")),
@@ -536,7 +543,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("mailbox_id", sa.Integer(), nullable=False),
         sa.Column("channel", sa.String(20), nullable=False),
-        sa.Column("folder", sa.String(length=255), nullable=True),
+        sa.Column("folder", sa.String(length=800), nullable=True),
         sa.Column("uid_validity", sa.BigInteger(), nullable=True),
         sa.Column("uid", sa.BigInteger(), nullable=True),
         sa.Column("inbound_email_id", sa.Integer(), nullable=True),
@@ -582,7 +589,7 @@ def upgrade() -> None:
     op.create_table(
         "mailbox_poll",
         sa.Column("mailbox_id", sa.Integer(), nullable=False),
-        sa.Column("source", sa.String(length=600), nullable=False),
+        sa.Column("source", sa.String(length=800), nullable=False),
         sa.Column("uid_validity", sa.BigInteger(), nullable=True),
         sa.Column("start_uid", sa.BigInteger(), nullable=False),
         sa.Column("last_uid", sa.BigInteger(), nullable=False),
@@ -991,6 +998,13 @@ def upgrade() -> None:
         batch_op.create_index("ix_ticket_assignee_id_id", ["assignee_id", "id"], unique=False)
         batch_op.create_index("ix_ticket_category_id_id", ["category_id", "id"], unique=False)
         batch_op.create_index("ix_ticket_created_at_id", ["created_at", "id"], unique=False)
+        batch_op.create_index(
+            "ix_ticket_merged_into",
+            ["merged_into_id"],
+            unique=False,
+            sqlite_where=sa.text("merged_into_id is not null"),
+            postgresql_where=sa.text("merged_into_id is not null"),
+        )
         batch_op.create_index("ix_ticket_due_at_id", ["due_at", "id"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_ticket_follow_up_of_id"), ["follow_up_of_id"], unique=False
@@ -1059,8 +1073,16 @@ def upgrade() -> None:
         sa.Column("sender_check", sa.String(20), nullable=False),
         sa.Column("source", sa.String(20), nullable=False),
         sa.Column("inbound_email_id", sa.Integer(), nullable=True),
+        sa.Column("origin_ticket_id", sa.Integer(), nullable=True),
+        sa.Column("sent_to", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("undo_until", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["origin_ticket_id"],
+            ["ticket.id"],
+            name=op.f("fk_comment_origin_ticket_id"),
+            ondelete="SET NULL",
+        ),
         sa.ForeignKeyConstraint(
             ["author_id"], ["person.id"], name=op.f("fk_comment_author_id"), ondelete="SET NULL"
         ),
@@ -1080,7 +1102,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("comment", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_comment_author_id"), ["author_id"], unique=False)
-        batch_op.create_index("ix_comment_ticket_id_id", ["ticket_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_comment_ticket_id_created_at_id", ["ticket_id", "created_at", "id"], unique=False
+        )
 
     op.create_table(
         "reply_undo",
@@ -1342,6 +1366,68 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "ticket_merge",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("survivor_id", sa.Integer(), nullable=False),
+        sa.Column("comment_id", sa.Integer(), nullable=True),
+        sa.Column("was_status", sa.String(20), nullable=False),
+        sa.Column("was_closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("brought", sa.JSON(), nullable=False),
+        sa.Column("merged_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["comment_id"],
+            ["comment.id"],
+            name=op.f("fk_ticket_merge_comment_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["survivor_id"],
+            ["ticket.id"],
+            name=op.f("fk_ticket_merge_survivor_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["ticket.id"], name=op.f("fk_ticket_merge_ticket_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket_merge")),
+    )
+    with op.batch_alter_table("ticket_merge", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ticket_merge_survivor_id"), ["survivor_id"])
+        batch_op.create_index(batch_op.f("ix_ticket_merge_ticket_id"), ["ticket_id"])
+
+    op.create_table(
+        "person_merge",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("survivor_id", sa.Integer(), nullable=False),
+        sa.Column("merged_by_id", sa.Integer(), nullable=True),
+        sa.Column("moved", sa.JSON(), nullable=False),
+        sa.Column("merged_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["merged_by_id"],
+            ["person.id"],
+            name=op.f("fk_person_merge_merged_by_id"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("fk_person_merge_person_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["survivor_id"],
+            ["person.id"],
+            name=op.f("fk_person_merge_survivor_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_person_merge")),
+    )
+    with op.batch_alter_table("person_merge", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_person_merge_person_id"), ["person_id"])
+        batch_op.create_index(batch_op.f("ix_person_merge_survivor_id"), ["survivor_id"])
+
+    op.create_table(
         "attachment",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("ticket_id", sa.Integer(), nullable=False),
@@ -1490,7 +1576,7 @@ def _comments(visibility: str, but: str = "0") -> str:
     newest = (
         f"select substr(body, 1, {_MOST_OF_ONE}) as body from comment"
         f" where ticket_id = t.id and visibility = '{visibility}' and {_PEOPLES} and id <> {but}"
-        f" order by id desc limit {_MOST_COMMENTS}"
+        f" order by created_at desc, id desc limit {_MOST_COMMENTS}"
     )
     return f"substr((select {concat}(body, ' ') from ({newest}) as newest), 1, {_MOST})"
 
@@ -1759,6 +1845,8 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_attachment_comment_id"))
 
     op.drop_table("attachment")
+    op.drop_table("person_merge")
+    op.drop_table("ticket_merge")
     op.drop_table("sending_outage")
     with op.batch_alter_table("reply_draft", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reply_draft_person_id"))
@@ -1817,7 +1905,7 @@ def downgrade() -> None:
 
     op.drop_table("decision_record")
     with op.batch_alter_table("comment", schema=None) as batch_op:
-        batch_op.drop_index("ix_comment_ticket_id_id")
+        batch_op.drop_index("ix_comment_ticket_id_created_at_id")
         batch_op.drop_index(batch_op.f("ix_comment_author_id"))
 
     op.drop_table("comment")
@@ -1847,6 +1935,11 @@ def downgrade() -> None:
             postgresql_where=sa.text(
                 "status in ('new', 'open', 'in_progress') and deleted_at is null"
             ),
+        )
+        batch_op.drop_index(
+            "ix_ticket_merged_into",
+            sqlite_where=sa.text("merged_into_id is not null"),
+            postgresql_where=sa.text("merged_into_id is not null"),
         )
         batch_op.drop_index("ix_ticket_group_id_id")
         batch_op.drop_index(batch_op.f("ix_ticket_follow_up_of_id"))
