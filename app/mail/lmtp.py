@@ -32,6 +32,8 @@ from app.core.db import begin_write, db
 from app.core.errors import DomainError
 from app.core.outages import outage
 from app.mail import mailboxes, receiving
+from app.mail.models import Channel
+from app.mail.receiving import Origin
 from app.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -61,6 +63,7 @@ class Desk:
 
     def __init__(self, app: Flask, *, is_lmtp: bool) -> None:
         self.app, self.is_lmtp = app, is_lmtp
+        self._channel = Channel.LMTP if is_lmtp else Channel.SMTP
         self.conversations: set[Conversation] = set()
         self._looking = ThreadPoolExecutor(1, thread_name_prefix="recipients")
         self._storing = ThreadPoolExecutor(1, thread_name_prefix="storing")
@@ -69,7 +72,7 @@ class Desk:
         self, server: SMTP, session: Session, envelope: Envelope, name: str, answers: list[str]
     ) -> list[str]:
         """Also say what RFC 2033, section 5, asks for."""
-        session.host_name = name  # type: ignore[assignment]
+        session.host_name = name
         return [*answers[:-1], "250-PIPELINING", "250 ENHANCEDSTATUSCODES"]
 
     async def handle_RCPT(  # noqa: N802
@@ -86,7 +89,9 @@ class Desk:
 
     async def store(self, content: IO[bytes], envelope: Envelope) -> list[str]:
         """Store the mail once for each mailbox; an answer for each recipient, in their order."""
-        found = await self._run(self._storing, _store, content, tuple(envelope.rcpt_tos))
+        found = await self._run(
+            self._storing, _store, content, tuple(envelope.rcpt_tos), self._channel
+        )
         return found or [NOT_NOW] * len(envelope.rcpt_tos)
 
     async def handle_exception(self, error: Exception) -> str:
@@ -143,7 +148,7 @@ class Conversation(SMTP):
         self.event_handler.conversations.discard(self)
         super().connection_lost(error)
 
-    async def smtp_DATA(self, arg: str | None) -> None:  # type: ignore[override]  # noqa: N802
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802
         """Take a mail into a file, and answer when it is stored."""
         if await self.check_helo_needed():
             return
@@ -159,7 +164,7 @@ class Conversation(SMTP):
                 content.write(self._trace(utcnow()))
                 await self.push("354 End with <CR><LF>.<CR><LF>")
                 answers = await self._take(content)
-                self._set_post_data_state()
+                self.envelope = self._create_envelope()
                 for answer in answers:
                     await self.push(answer)
         finally:
@@ -259,7 +264,7 @@ async def _serve(app: Flask) -> None:
         # As with a port of this machine everybody here may deliver; the folder can forbid it.
         os.chmod(where.path, 0o666)  # noqa: S103
     else:
-        server = await loop.create_server(make, where.hostname, where.port)
+        server = await loop.create_server(make, where.hostname, where.port or 0)
     log.info("mail listener is ready", listen=settings.lmtp_listen)
     await stop.wait()
     server.close()
@@ -295,7 +300,7 @@ def _is_ours(address: str) -> bool:
     return mailboxes.for_recipients([address]) is not None or mailboxes.is_own(address)
 
 
-def _store(content: IO[bytes], recipients: tuple[str, ...]) -> list[str]:
+def _store(content: IO[bytes], recipients: tuple[str, ...], channel: Channel) -> list[str]:
     """Store the mail once for each mailbox that it came to, each with a commit of its own."""
     raw = content.read()
     answers: dict[int, str] = {}
@@ -306,7 +311,7 @@ def _store(content: IO[bytes], recipients: tuple[str, ...]) -> list[str]:
         if key not in answers:
             try:
                 begin_write()
-                receiving.store(raw, box, now=utcnow())
+                receiving.store(raw, box, now=utcnow(), origin=Origin(channel))
                 db.session.commit()
                 answers[key] = STORED
             except Exception as error:

@@ -8,8 +8,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from flask import current_app
+from sqlalchemy.dialects import postgresql, sqlite
 
-from app.core.cache import reference
+from app.core.cache import bump_stamp, reference
 from app.core.db import db
 from app.core.settings_store import setting
 from app.mail import tokens
@@ -46,12 +47,14 @@ def default(*, now: datetime) -> MailboxCard:
     settings: Settings = current_app.extensions["settings"]
     address = settings.mail_from.lower()
     if address not in mailboxes():
-        row = db.session.scalar(sa.select(Mailbox).where(Mailbox.address == address))
-        if row is None:
-            row = Mailbox(address=address, created_at=now)
-            db.session.add(row)
-        row.is_active = True
-        db.session.flush()
+        dialect = postgresql if db.engine.dialect.name == "postgresql" else sqlite
+        # No object of the ORM: it would need the tables that a mailbox refers to, and whoever
+        # only stores mails does not load them.
+        insert = dialect.insert(Mailbox).values(address=address, created_at=now, is_active=True)
+        db.session.execute(
+            insert.on_conflict_do_update(index_elements=["address"], set_={"is_active": True})
+        )
+        bump_stamp(db.session())
     return mailboxes()[address]
 
 
