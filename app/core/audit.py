@@ -26,7 +26,9 @@ Facts = Mapping[str, str]
 class Actor(Protocol):
     """Whoever acts."""
 
-    id: Mapped[int]
+    @property
+    def id(self) -> int:
+        """Their number."""
 
     @property
     def display_name(self) -> str:
