@@ -12,7 +12,7 @@ from flask import Flask
 from flask_smorest import Api
 
 from app.accounts.access import everyone
-from app.api.v1 import tickets
+from app.api.v1 import mail, tickets
 from app.extensions import csrf
 
 
@@ -39,8 +39,9 @@ def init_api(app: Flask) -> None:
         "components": {"securitySchemes": {"token": token}},
     }
     api = DeskApi(app, spec_kwargs=spec)
-    api.register_blueprint(tickets.bp)
-    csrf.exempt(tickets.bp)  # bearer tokens need none; sessions are checked in `access`
+    for resources in (tickets.bp, mail.bp):
+        api.register_blueprint(resources)
+        csrf.exempt(resources)  # bearer tokens need none; sessions are checked in `access`
     describe = app.view_functions["api-docs.openapi_json"]
 
     @everyone

@@ -55,6 +55,16 @@ def takes_files(view: View) -> View:
     return view
 
 
+def takes_up_to(size: int) -> Callable[[View], View]:
+    """Mark a view whose body, of whatever kind, may have *size* bytes."""
+
+    def mark(view: View) -> View:
+        view.most_bytes = size  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
 def reads_first(view: View) -> View:
     """Mark an unsafe view that calls `begin_write` itself, after work that needs no lock."""
     view.reads_first = True  # type: ignore[attr-defined]
@@ -100,6 +110,8 @@ def _start() -> None:
     if getattr(view, "takes_files", False):
         sizes = {"multipart/form-data": MAX_UPLOAD, "application/json": MAX_JSON}
         request.max_content_length = sizes.get(request.mimetype, MAX_BODY)
+    elif most := getattr(view, "most_bytes", 0):
+        request.max_content_length = most
     take_body(request)
     if request.method in ("GET", "HEAD", "OPTIONS") or getattr(view, "reads_first", False):
         begin_read()

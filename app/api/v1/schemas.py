@@ -260,6 +260,14 @@ class StatisticsOut(Schema):
     by_assignee = fields.Dict()
 
 
+class MailReceived(Schema):
+    """A mail that is stored."""
+
+    id = fields.Integer()
+    state = fields.String()
+    is_copy = fields.Boolean()
+
+
 class Problem(Schema):
     """What went wrong (RFC 9457)."""
 
