@@ -152,6 +152,9 @@ class Person(UserMixin, Base):
     time_zone: Mapped[str] = mapped_column(sa.String(60), default="")  # "" means the desk's
     password_hash: Mapped[str | None] = mapped_column(sa.String(200))
     is_active: Mapped[bool] = mapped_column(default=True)
+    merged_into_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="SET NULL")
+    )
     max_tickets: Mapped[int] = mapped_column(default=5)
     presence: Mapped[Presence] = mapped_column(default=Presence.OFFLINE)
     presence_is_chosen: Mapped[bool] = mapped_column(default=False)  # busy or away by hand: stays

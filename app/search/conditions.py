@@ -138,7 +138,7 @@ COLUMNS: dict[str, Any] = {
 }
 CONDITIONS: dict[str, Build] = {
     "active": lambda suffix: sa.text(ACTIVE),  # type: ignore[dict-item, return-value]
-    "kept": lambda suffix: Ticket.deleted_at.is_(None),
+    "kept": lambda suffix: sa.and_(Ticket.deleted_at.is_(None), Ticket.merged_into_id.is_(None)),
     "nothing": lambda suffix: sa.false(),
     "visible": _visible,
     "own": _one("own", Ticket.requester_id),

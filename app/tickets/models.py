@@ -221,6 +221,7 @@ class Ticket(Base):
         sa.Index("ix_ticket_created_at_id", "created_at", "id"),
         sa.Index("ix_ticket_updated_at_id", "updated_at", "id"),
         sa.Index("ix_ticket_due_at_id", "due_at", "id"),
+        _partial("ix_ticket_merged_into", "merged_into_id", where="merged_into_id is not null"),
         sa.Index(
             "ix_ticket_resolved",
             "status",  # constant in it, but else SQLite prefers the index on status and id
@@ -252,6 +253,10 @@ class Ticket(Base):
     mailbox_id: Mapped[int | None] = mapped_column(sa.ForeignKey("mailbox.id", ondelete="SET NULL"))
     follow_up_of_id: Mapped[int | None] = mapped_column(
         sa.ForeignKey("ticket.id", ondelete="SET NULL"), index=True
+    )
+    # Where its conversation goes on; never a ticket that was itself merged.
+    merged_into_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("ticket.id", ondelete="SET NULL")
     )
     source: Mapped[Source]
     channel: Mapped[str] = mapped_column(sa.String(100), default="")
@@ -307,7 +312,8 @@ class Comment(Base):
 
     __tablename__ = "comment"
     __table_args__ = (
-        sa.Index("ix_comment_ticket_id_id", "ticket_id", "id"),
+        # In order of time: what a merge brings is older than its id.
+        sa.Index("ix_comment_ticket_id_created_at_id", "ticket_id", "created_at", "id"),
         sa.UniqueConstraint("ticket_id", "inbound_email_id"),  # one mail, one comment
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -328,6 +334,11 @@ class Comment(Base):
         sa.ForeignKey("inbound_email.id", ondelete="SET NULL")
     )
     created_at: Mapped[datetime]
+    # The ticket on which it was written, where a merge has brought it here.
+    origin_ticket_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("ticket.id", ondelete="SET NULL")
+    )
+    sent_to: Mapped[str] = mapped_column(sa.Text, default="")  # an agent's reply: names, in words
     # Until then its mails wait, its author can take it back, and no customer sees it.
     undo_until: Mapped[datetime | None]
     author: Mapped[Person | None] = relationship()

@@ -18,8 +18,8 @@ from app.core.db import db
 from app.core.errors import NotFound
 from app.tickets.models import WAITING, Comment, Participant, SlaClock, Ticket, TicketAccess
 from app.tickets.notifications import Recipient
-from app.tickets.queries import NUMBER
-from app.tickets.words import AuthorKind, ClockState, Priority, Source, Status, Target, Visibility
+from app.tickets.queries import NUMBER, SHOWN_TO_CUSTOMERS, going_on
+from app.tickets.words import AuthorKind, ClockState, Priority, Source, Status, Target
 
 ROWS = 25
 MOST_WAITING = 25
@@ -35,8 +35,17 @@ class Viewer:
 
     @classmethod
     def by_access(cls, access: TicketAccess) -> Viewer:
-        """Whoever came by a link, once its key was found to be good."""
-        return cls(db.session.get_one(Person, access.person_id), access.ticket_id)
+        """Whoever came by a link, once its key was found to be good; after merges, who and what
+        these have become."""
+        was = sa.orm.aliased(Person)
+        is_now = sa.select(sa.func.coalesce(was.merged_into_id, was.id))
+        is_now = is_now.where(was.id == access.person_id)
+        found = (
+            sa.select(Person, sa.func.coalesce(Ticket.merged_into_id, Ticket.id))
+            .join(Ticket, Ticket.id == access.ticket_id)
+            .where(Person.id == is_now.scalar_subquery())
+        )
+        return cls(*db.session.execute(found).one())
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +114,8 @@ def _commented_at(*only: sa.ColumnElement[bool]) -> sa.ScalarSelect[datetime]:
     """When the newest public comment was written."""
     return (
         sa.select(Comment.created_at)
-        .where(Comment.ticket_id == Ticket.id, Comment.visibility == Visibility.PUBLIC, *only)
-        .order_by(Comment.id.desc())
+        .where(Comment.ticket_id == Ticket.id, SHOWN_TO_CUSTOMERS, *only)
+        .order_by(Comment.created_at.desc(), Comment.id.desc())
         .limit(1)
         .correlate(Ticket)
         .scalar_subquery()
@@ -158,8 +167,8 @@ OWN_COMMENTS = (
         Comment.created_at,
     )
     .outerjoin(Person, Person.id == Comment.author_id)
-    .where(Comment.ticket_id == sa.bindparam("ticket_id"), Comment.visibility == Visibility.PUBLIC)
-    .order_by(Comment.id.desc())
+    .where(Comment.ticket_id == sa.bindparam("ticket_id"), SHOWN_TO_CUSTOMERS)
+    .order_by(Comment.created_at.desc(), Comment.id.desc())
     .limit(COMMENTS + 1)
 )
 OWN_ROWS = sa.select(
@@ -228,7 +237,10 @@ def show_own(number: str, *, to: Viewer) -> OwnTicket:
 def comments(ticket_id: int, *, before: int | None = None) -> tuple[list[OwnComment], bool]:
     """The newest public comments (older than the one *before*), oldest first, and whether there
     are older ones; one statement."""
-    wanted = OWN_COMMENTS if before is None else OWN_COMMENTS.where(Comment.id < before)
+    wanted = OWN_COMMENTS
+    if before is not None:
+        older = sa.select(Comment.created_at, Comment.id).where(Comment.id == before)
+        wanted = wanted.where(sa.tuple_(Comment.created_at, Comment.id) < older.scalar_subquery())
     rows = db.session.execute(wanted, {"ticket_id": ticket_id}).all()
     found = [OwnComment(**row._mapping) for row in rows[:COMMENTS]]
     return found[::-1], len(rows) > COMMENTS
@@ -292,7 +304,7 @@ def may_have_link(number: str, address: str) -> tuple[Ticket, Recipient] | None:
         sa.select(Ticket, Person.id, Person.name)
         .select_from(PersonEmail)
         .join(Person, sa.and_(Person.id == PersonEmail.person_id, Person.is_active))
-        .join(Ticket, sa.and_(Ticket.number == number.upper(), Ticket.deleted_at.is_(None)))
+        .join(Ticket, sa.and_(going_on(number), Ticket.deleted_at.is_(None)))
         .where(PersonEmail.address == address, takes_part)
     )
     row = db.session.execute(found).one_or_none()
@@ -310,7 +322,7 @@ def _shared_with(person: Person) -> tuple[sa.ColumnElement[bool], ...]:
 def _is_own(number: str, viewer: Viewer) -> Sequence[sa.ColumnElement[bool]]:
     if not NUMBER.fullmatch(number):
         raise _no_such_ticket()
-    return Ticket.number == number.upper(), Ticket.deleted_at.is_(None), seen_by(viewer)
+    return going_on(number), Ticket.deleted_at.is_(None), seen_by(viewer)
 
 
 def _no_such_ticket() -> NotFound:
@@ -334,7 +346,10 @@ def _rows(
         colleagues = sa.select(Person.id).where(Person.organization_id == organization.id)
         ways.append(sa.select(Ticket.id).where(Ticket.requester_id.in_(colleagues)))
     narrowed = (
-        way.where(Ticket.deleted_at.is_(None), only).order_by(order).limit(limit).subquery()
+        way.where(Ticket.deleted_at.is_(None), Ticket.merged_into_id.is_(None), only)
+        .order_by(order)
+        .limit(limit)
+        .subquery()
         for way in ways
     )
     ids = sa.union(*(sa.select(way.c.id) for way in narrowed))

@@ -9,11 +9,31 @@ from sqlalchemy.orm import contains_eager, joinedload
 
 from app.accounts.access import hidden_group_ids
 from app.accounts.models import Person
-from app.core.db import db
-from app.core.errors import NotFound
-from app.tickets.models import Ticket
+from app.core.clock import utcnow
+from app.core.db import UTCDateTime, db
+from app.core.errors import Conflict, NotFound
+from app.tickets.models import Comment, Ticket
+from app.tickets.words import Visibility
 
 NUMBER = re.compile(r"TKT-[A-HJKMNP-Z2-9]{8}", re.IGNORECASE)
+
+
+class Merged(Conflict):
+    """The ticket goes on as another one: that one can be changed."""
+
+    def __init__(self, number: str, into: str) -> None:
+        super().__init__(f"{number} was merged into {into}. Change that one.")
+        self.into = into
+
+
+# Condition on a comment: public, and no more to be taken back. Customers' statements all use it.
+SHOWN_TO_CUSTOMERS = sa.and_(
+    Comment.visibility == Visibility.PUBLIC,
+    sa.or_(
+        Comment.undo_until.is_(None),
+        Comment.undo_until <= sa.bindparam("shown_at", callable_=utcnow, type_=UTCDateTime()),
+    ),
+)
 
 
 def get_visible(number: str, *, to: Person, lock: bool = False, deleted: bool = False) -> Ticket:
@@ -25,6 +45,7 @@ def get_visible(number: str, *, to: Person, lock: bool = False, deleted: bool = 
         deleted: also a deleted one (to restore it).
     Raises:
         NotFound: unknown, deleted and foreign alike.
+        Merged: it was merged into another, and is asked for to be changed.
     """
     ticket = None
     if NUMBER.fullmatch(number):
@@ -46,7 +67,36 @@ def get_visible(number: str, *, to: Person, lock: bool = False, deleted: bool = 
         ticket = db.session.scalar(statement)
     if ticket is None:
         raise NotFound("There is no such ticket, or it is not for you.")
+    if lock and ticket.merged_into_id is not None:
+        survivor = db.session.get_one(Ticket, ticket.merged_into_id)
+        raise Merged(ticket.number, survivor.number)
     return ticket
+
+
+def going_on(number: str) -> sa.ColumnElement[bool]:
+    """Condition on a ticket: it has this number, or the one of this number was merged into it."""
+    named = sa.orm.aliased(Ticket)
+    its = sa.select(sa.func.coalesce(named.merged_into_id, named.id)).where(
+        named.number == number.upper()
+    )
+    return Ticket.id == its.scalar_subquery()
+
+
+def lock_going_on(ticket_id: int) -> Ticket:
+    """The ticket with this id, or the one that it was merged into; its row is locked.
+
+    One statement, unless it is merged at this moment.
+    """
+    while True:
+        named = sa.orm.aliased(Ticket)
+        its = sa.select(sa.func.coalesce(named.merged_into_id, named.id))
+        survivor = its.where(named.id == ticket_id).scalar_subquery()
+        locked = sa.select(Ticket).where(Ticket.id == survivor).with_for_update(of=Ticket)
+        locked = locked.execution_options(populate_existing=True)
+        ticket = db.session.scalars(locked).one()
+        if ticket.merged_into_id is None:
+            return ticket
+        ticket_id = ticket.id
 
 
 def visible_to(agent: Person) -> sa.ColumnElement[bool]:
