@@ -12,7 +12,7 @@ from app.accounts.models import Group, Organization, Person, PersonEmail, Presen
 from app.core.clock import utcnow
 from app.core.db import db
 from app.mail.models import Mailbox
-from app.tickets.models import Category, Comment, Ticket
+from app.tickets.models import Category, Comment, Participant, Ticket
 from app.tickets.words import AuthorKind, Source, Status, Visibility
 
 _serial = count(1)
@@ -120,3 +120,9 @@ def make_comment(
     db.session.add(comment)
     db.session.flush()
     return comment
+
+
+def make_participant(ticket: Ticket, person: Person) -> None:
+    """Let *person* take part in *ticket* as a follower."""
+    db.session.add(Participant(ticket_id=ticket.id, person_id=person.id, created_at=utcnow()))
+    db.session.flush()

@@ -13,7 +13,7 @@ from app.core.db import begin_write, db
 from app.core.jobs import is_stopping
 from app.core.outages import outage
 from app.core.settings_store import setting
-from app.tickets import attachments, lifecycle
+from app.tickets import attachments, lifecycle, undoing
 from app.tickets.models import DecisionRecord, Ticket
 from app.tickets.timeline import System
 from app.tickets.words import Status
@@ -77,4 +77,5 @@ def forget_old(now: datetime) -> None:
     db.session.execute(sa.delete(DecisionRecord).where(DecisionRecord.id.in_(old)))
     db.session.execute(sa.delete(LoginSession).where(LoginSession.expires_at < now))
     db.session.execute(sa.delete(OneTimeLink).where(OneTimeLink.expires_at < now))
+    undoing.forget_old(now)
     db.session.commit()

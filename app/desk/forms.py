@@ -22,9 +22,11 @@ from wtforms.validators import DataRequired, Length, Optional
 from app.accounts.forms import likely_address, mail_address
 from app.tickets import catalog
 from app.tickets.forms import custom_field
+from app.tickets.kept_files import kept
 from app.tickets.words import Priority, Visibility
 from app.web.forms import BaseForm
 from app.web.htmx import wants_fragment
+from app.web.security import MAX_FILES
 
 
 def clean(text: str | None) -> str:
@@ -46,7 +48,7 @@ class ReplyForm(BaseForm):
         filters=[clean],
         validators=[Length(max=50_000, message="At most 50,000 characters.")],
     )
-    attachments = MultipleFileField("Files")
+    attachments = MultipleFileField("Files")  # beside those that were kept: ``kept``
     visibility = RadioField(
         "Kind of comment",
         choices=[SelectChoice(v.value) for v in Visibility],
@@ -57,6 +59,11 @@ class ReplyForm(BaseForm):
         choices=[SelectChoice(then) for then in ("keep", "pending", "resolved")],
         default="keep",
     )
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        tokens = request.form.getlist("kept")[:MAX_FILES]
+        self.kept = [file for token in tokens if (file := kept(token))]
 
 
 class PhoneTicketForm(BaseForm):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,6 +24,7 @@ from app.desk.ticket_views import (
     PersonChip,
     RequesterCard,
     TicketView,
+    UndoView,
     WhyEntry,
 )
 from app.sla import queries as sla_queries
@@ -50,6 +52,7 @@ ICONS = {
     EventKind.ASSIGNED: "user",
     EventKind.GROUP: "users",
     EventKind.TAGS: "tag",
+    EventKind.TAKEN_BACK: "undo-2",
     EventKind.SLA_WARNED: "clock",
     EventKind.SLA_BREACHED: "triangle-alert",
     EventKind.SLA_MET: "check",
@@ -66,6 +69,7 @@ SOURCES = {
 CHANGED = {  # in the word that stands for a folded run of lines
     EventKind.CUSTOM_FIELD: "field",
     EventKind.DUE: "due time",
+    EventKind.TAKEN_BACK: "reply taken back",
     EventKind.SLA_STARTED: "clock",
     EventKind.SLA_MET: "answered in time",
     EventKind.SLA_WARNED: "due soon",
@@ -86,6 +90,7 @@ class TicketPage:
         self.ticket, self.viewer, self.now, self.tz = ticket, viewer, now, tz
         self.path = f"/desk/tickets/{ticket.number}"
         self._kept_lines: list[Line] | None = None
+        self.undo: UndoView | None = None  # known once the conversation was read
 
     def view(self) -> TicketView:
         """Header and properties; no statement."""
@@ -150,6 +155,7 @@ class TicketPage:
             files = attachments.chips(self.ticket.id, self.path, with_internal=True)
         views = [self._description(files.get(None, []))]
         views += [self._comment(row, files.get(row.id, [])) for row in comments]
+        self.undo = self._undo(rows[0]) if rows else None
         since = comments[0].created_at if left_out and comments else None
         shown = [
             line
@@ -157,6 +163,14 @@ class TicketPage:
             if line.kind not in NOT_SHOWN_BETWEEN and (since is None or line.created_at >= since)
         ]
         return self._with_events(views, shown[::-1]), left_out
+
+    def _undo(self, newest: Any) -> UndoView | None:
+        """The viewer's own newest reply, while it can be taken back."""
+        if newest.undo_until is None or newest.author_id != self.viewer.id:
+            return None
+        seconds = math.ceil((newest.undo_until - self.now).total_seconds())
+        path = f"{self.path}/comments/{newest.id}/withdrawal"
+        return UndoView(self.ticket.number, path, seconds) if seconds > 0 else None
 
     def clock_views(self) -> tuple[list[ClockView], str]:
         """The SLA clocks, and the label of the one that is due next ("" without); one statement."""

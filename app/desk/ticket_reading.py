@@ -15,7 +15,15 @@ from app.core.db import db
 from app.core.errors import NotFound
 from app.mail.models import InboundEmail
 from app.search.lists import ADDRESS, BETWEEN_TAGS, ITS_TAGS
-from app.tickets.models import Attachment, Comment, DecisionRecord, HeldEmail, SlaClock, Ticket
+from app.tickets.models import (
+    Attachment,
+    Comment,
+    DecisionRecord,
+    HeldEmail,
+    ReplyDraft,
+    SlaClock,
+    Ticket,
+)
 from app.tickets.queries import NUMBER
 from app.tickets.words import Priority, Source, Status
 
@@ -60,6 +68,8 @@ class TicketFacts:
     organization: str | None
     organization_tier: Tier | None
 
+    draft: str | None
+    draft_files: list[str] | None
     @property
     def tag_names(self) -> list[str]:
         """The tags, sorted."""
@@ -102,6 +112,7 @@ FACTS = (
         Person.time_zone,
         Person.tier,
         ADDRESS,
+        _SURVIVOR,
         Organization.name,
         Organization.tier,
     )
@@ -113,9 +124,17 @@ COMMENTS = (
     sa.select(
         Comment.id,
         Comment.author_id,
+        ReplyDraft.body,
+        ReplyDraft.files,
         Comment.author_kind,
         Comment.visibility,
         Comment.body,
+    .outerjoin(
+        ReplyDraft,
+        sa.and_(
+            ReplyDraft.ticket_id == Ticket.id, ReplyDraft.person_id == sa.bindparam("viewer_id")
+        ),
+    )
         Comment.quoted,
         Comment.is_automatic,
         Comment.source,
@@ -129,6 +148,7 @@ COMMENTS = (
 )
 CLOCKS = (
     sa.select(
+        Comment.undo_until,
         SlaClock.target,
         SlaClock.state,
         SlaClock.target_minutes,
@@ -192,7 +212,8 @@ def find(number: str, *, to: Person) -> TicketFacts:
     """
     row: Any = None
     if NUMBER.fullmatch(number):
-        row = db.session.connection().execute(FACTS, {"number": number.upper()}).one_or_none()
+        values = {"number": number.upper(), "viewer_id": to.id}
+        row = db.session.connection().execute(FACTS, values).one_or_none()
     if row is not None:
         facts = TicketFacts(*row)
         is_there = facts.deleted_at is None or to.is_supervisor

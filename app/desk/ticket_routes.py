@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request
@@ -13,6 +14,7 @@ from app.channels import held_mail
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Conflict, DomainError, Invalid, NotFound
+from app.core.settings_store import setting
 from app.desk import changes, menus, ticket_reading
 from app.desk.forms import ReplyForm
 from app.desk.frame import viewer_zone
@@ -20,13 +22,14 @@ from app.desk.ticket_page import TicketPage
 from app.desk.ticket_reading import TicketFacts
 from app.desk.ticket_views import ReplyView
 from app.search.lists import row_of
-from app.tickets import attachments, conversation, lifecycle
+from app.tickets import attachments, conversation, lifecycle, undoing
 from app.tickets.attachments import StoredFile
+from app.tickets.kept_files import keep
 from app.tickets.models import Comment, Ticket
 from app.tickets.queries import get_visible
 from app.tickets.words import Status, Visibility
 from app.web.htmx import render, wants_fragment
-from app.web.security import reads_first, takes_files
+from app.web.security import MAX_FILES, reads_first, takes_files
 
 bp = Blueprint("desk", __name__)
 
@@ -45,14 +48,14 @@ TYPED = ("tags", "subject", "fields")  # a refusal brings back what was typed
 @agent_required
 def show(number: str) -> ResponseReturnValue:
     """The ticket: conversation, history or Why."""
-    return render_template(SHOW, **_page(_load(number)))
+    return render_template(SHOW, **page_of(load(number)))
 
 
 @bp.get(f"/desk/tickets/<number>/<any({KINDS}):kind>")
 @agent_required
 def change_menu(number: str, kind: str) -> ResponseReturnValue:
     """The choices of one property: a popover's content, or a page without script."""
-    ticket = _load(number)
+    ticket = load(number)
     return render("desk/change.html", fragment="menu", **_menu(ticket, kind))
 
 
@@ -68,9 +71,9 @@ def change(number: str, kind: str) -> ResponseReturnValue:
         if isinstance(error, NotFound):
             raise
         db.session.rollback()
-        return _refused(_load(number), kind, error)
+        return _refused(load(number), kind, error)
     db.session.commit()
-    return _changed(_load(number), notice)
+    return _changed(load(number), notice)
 
 
 @bp.post("/desk/tickets/<number>/comments")
@@ -81,30 +84,37 @@ def comment(number: str) -> ResponseReturnValue:
     """A public reply or an internal note."""
     form = ReplyForm()
     uploads = attachments.uploads_of(form.attachments.data)
-    wrong = attachments.problems(uploads)
+    wrong = attachments.problems(uploads, kept=len(form.kept))
     if not form.validate_on_submit() or wrong:
         form.attachments.errors = (*form.attachments.errors, *wrong)
-        return _not_sent(_load(number), form, 422)
+        return _not_sent(load(number), form, 422)
     get_visible(number, to=current_person())  # before anything is kept on disk
     files = [attachments.store_upload(upload) for upload in uploads]
+    files = [*(kept.file for kept in form.kept), *files]
     begin_write()
     ticket = get_visible(number, to=current_person(), lock=True)
     try:
         added = _add(ticket, form, files)
     except (Invalid, Conflict) as error:
         db.session.rollback()
+        form.kept = [keep(file) for file in files]
         form.body.errors = (error.message,)
-        return _not_sent(_load(number), form, error.status)
+        return _not_sent(load(number), form, error.status)
     db.session.commit()
     internal = added.visibility is Visibility.INTERNAL
     sent = "Note added" if internal else SENT[form.then.data]
-    fresh = _load(number)
+    fresh = load(number)
     if wants_fragment():
-        page = _page(fresh, notice=sent)
-        also = ("composer", "properties", *CHANGED)
-        return render(SHOW, fragment="conversation", also=also, **page)
-    flash(sent, "success")
+        return talk_changed(fresh, sent)
+    if added.undo_until is None:  # else the page says so by itself, with a button to undo it
+        flash(sent, "success")
     return redirect(f"/desk/tickets/{fresh.number}#comment-{added.id}", 303)
+
+
+def talk_changed(ticket: TicketFacts, notice: str, **how: Any) -> ResponseReturnValue:
+    """The conversation, and all that changes with it, for htmx."""
+    also = ("composer", "properties", *CHANGED)
+    return render(SHOW, fragment="conversation", also=also, **page_of(ticket, notice=notice, **how))
 
 
 def _add(ticket: Ticket, form: ReplyForm, files: list[StoredFile]) -> Comment:
@@ -118,9 +128,19 @@ def _add(ticket: Ticket, form: ReplyForm, files: list[StoredFile]) -> Comment:
         )
         if said is not None:
             return said
-    return conversation.reply(
-        ticket, body, by=person, now=now, visibility=visibility, then=then, files=files
+    wait = timedelta(seconds=setting("undo_seconds"))
+    added = conversation.reply(
+        ticket,
+        body,
+        by=person,
+        now=now,
+        visibility=visibility,
+        then=then,
+        files=files,
+        undo_until=now + wait if wait else None,
     )
+    undoing.drop_draft(ticket, by=person)
+    return added
 
 
 @bp.post("/desk/tickets/<number>/held/<int(max=2147483647):held_id>")
@@ -158,15 +178,24 @@ def restore(number: str) -> ResponseReturnValue:
     return redirect(f"/desk/tickets/{ticket.number}", 303)
 
 
-def _load(number: str) -> TicketFacts:
+def load(number: str) -> TicketFacts:
     """The ticket for reading; supervisors may look at a deleted one."""
     return ticket_reading.find(number, to=current_person())
 
 
-def _page(
-    ticket: TicketFacts, *, problem: str = "", notice: str = "", reply: ReplyForm | None = None
+def page_of(
+    ticket: TicketFacts,
+    *,
+    problem: str = "",
+    notice: str = "",
+    reply: ReplyForm | None = None,
+    focus: bool = False,
 ) -> dict[str, Any]:
-    """Everything that the ticket's page and its blocks need."""
+    """Everything that the ticket's page and its blocks need.
+
+    Args:
+        focus: put the cursor into a reply that was taken back.
+    """
     person = current_person()
     page = TicketPage(ticket, person, now=utcnow(), tz=viewer_zone(person))
     tab = request.args.get("tab", "conversation")
@@ -194,7 +223,8 @@ def _page(
         "history": history,
         "history_page": Pager("History", None, older) if older else None,
         "why": page.why() if tab == "why" else [],
-        "reply": ReplyView.of(reply) if reply else ReplyView(),
+        "reply": _composer(ticket, reply, focus=focus),
+        "undo": page.undo,
         "reply_to": ticket.requester_name or "the customer",
         "cannot_reply": (
             f"This ticket is {ticket.status.label.lower()}: reopen it to reply. "
@@ -208,6 +238,15 @@ def _page(
         # These cost no statement; the menus of assignment and tags are fetched when opened.
         "menus": {kind: menus.menu(kind, ticket, person) for kind in ("status", "priority")},
     }
+
+
+def _composer(ticket: TicketFacts, form: ReplyForm | None, *, focus: bool) -> ReplyView:
+    """What was refused, else what was taken back, else nothing."""
+    if form is not None:
+        return ReplyView.of(form, form.kept)
+    if ticket.draft is None:
+        return ReplyView()
+    return ReplyView.of_draft(ticket.draft, ticket.draft_files or [], focus=focus)
 
 
 class Pager:
@@ -260,7 +299,7 @@ def _refused(ticket: TicketFacts, kind: str, error: DomainError) -> ResponseRetu
     if not wants_fragment():
         return render_template("desk/change.html", oob=False, **context), error.status
     if context["part"] == "show" and kind not in TYPED:
-        page = _page(ticket, problem=error.message)
+        page = page_of(ticket, problem=error.message)
         return render(SHOW, fragment="properties", status=error.status, **page)
     body = render_block("desk/change.html", "menu", oob=False, **context)
     response = make_response(body, error.status)
@@ -275,12 +314,16 @@ def _changed(ticket: TicketFacts, notice: str) -> ResponseReturnValue:
         flash(notice, "success")
         return redirect(_back(ticket, part), 303)
     if part == "show":
-        page = _page(ticket, notice=notice)
+        page = page_of(ticket, notice=notice)
         return render(SHOW, fragment="properties", also=CHANGED, **page)
     row = row_of(ticket.id, viewer=current_person(), now=utcnow())
     return render("desk/index.html", fragment="row", also=("notice",), row=row, notice=notice)
 
 
 def _not_sent(ticket: TicketFacts, form: ReplyForm, status: int) -> ResponseReturnValue:
-    """The composer with what was typed and what is wrong."""
-    return render(SHOW, fragment="composer", status=status, **_page(ticket, reply=form))
+    """The composer with what was typed and what is wrong; files that can be sent are kept."""
+    if status == 422 and not form.kept:
+        uploads = attachments.uploads_of(form.attachments.data)[:MAX_FILES]
+        fine = [upload for upload in uploads if not attachments.problem_of(upload)]
+        form.kept = [keep(attachments.store_upload(upload)) for upload in fine]
+    return render(SHOW, fragment="composer", status=status, **page_of(ticket, reply=form))

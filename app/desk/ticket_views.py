@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from markupsafe import Markup
 from app.core.html import text_to_html
 from app.desk.forms import ReplyForm
 from app.tickets.attachments import FileChip
+from app.tickets.kept_files import KeptFile, kept
 from app.tickets.words import Visibility
 
 
@@ -181,16 +183,33 @@ class RequesterCard:
 
 
 @dataclass(slots=True)
+class UndoView:
+    """A reply that can be taken back for so many seconds more."""
+
+    number: str
+    path: str
+    seconds: int
+
+
+@dataclass(slots=True)
 class ReplyView:
     """The composer: what was typed, and what is wrong with it."""
 
     body: str = ""
     is_internal: bool = False
     errors: list[str] = field(default_factory=list)
+    files: list[KeptFile] = field(default_factory=list)
+    has_focus: bool = False
 
     @classmethod
-    def of(cls, form: ReplyForm) -> ReplyView:
+    def of_draft(cls, body: str, tokens: Sequence[str], *, focus: bool) -> ReplyView:
+        """A reply that was taken back."""
+        files = [file for token in tokens if (file := kept(token))]
+        return cls(body, files=files, has_focus=focus)
+
+    @classmethod
+    def of(cls, form: ReplyForm, files: Sequence[KeptFile]) -> ReplyView:
         """A form that came back."""
         errors = (*form.body.errors, *form.attachments.errors, *form.visibility.errors)
         is_internal = form.visibility.data == Visibility.INTERNAL.value
-        return cls(form.body.data or "", is_internal, [str(error) for error in errors])
+        return cls(form.body.data or "", is_internal, [str(e) for e in errors], list(files), True)

@@ -72,12 +72,43 @@ def queue(rows: Sequence[dict[str, Any]]) -> None:
     if rows:
         db.session.connection().execute(INSERT, list(rows))
         settings: Settings = current_app.extensions["settings"]
-        if settings.smtp_url is not None:
+        if settings.smtp_url is not None and any(
+            row["due_at"] == row["created_at"] for row in rows
+        ):
             ring(Job.SEND_OUTBOX)
+
+
+def take_back(ticket_id: int, comment_id: int) -> list[str] | None:
+    """Cancel a comment's mails, all or (as None, for a rollback) not: no sender has had one.
+
+    Safe beside a sender that claims at the same moment: one of the two statements comes first.
+    Returns their Message-IDs.
+    """
+    its = OutboundEmail.ticket_id == ticket_id, OutboundEmail.comment_id == comment_id
+    waits = OutboundEmail.state == OutboundState.QUEUED, OutboundEmail.attempts == 0
+    cancel = sa.update(OutboundEmail).where(*its, *waits).returning(OutboundEmail.message_id)
+    gone = {"state": OutboundState.CANCELLED, "context": {}, "reply_token": ""}
+    options = {"synchronize_session": False}
+    cancelled = db.session.scalars(cancel.values(**gone), execution_options=options).all()
+    others = sa.select(OutboundEmail.id).where(*its, OutboundEmail.state != OutboundState.CANCELLED)
+    if db.session.scalar(others.limit(1)) is not None:
+        return None
+    return list(cancelled)
+
+
+def is_ours(message_id: str) -> bool:
+    """True for the Message-ID of a mail of ours; asks only where it bears our site's name."""
+    if message_id.rpartition("@")[2] != _id_domain():
+        return False
+    ours = sa.select(OutboundEmail.id).where(OutboundEmail.message_id == message_id)
+    return db.session.scalar(ours) is not None
 
 
 def make_message_id() -> str:
     """A Message-ID of ours, without brackets, under the site's name (RFC 5322, 3.6.4)."""
+    return f"{secrets.token_hex(16)}@{_id_domain()}"
+
+
+def _id_domain() -> str:
     settings: Settings = current_app.extensions["settings"]
-    host = urlsplit(settings.base_url).hostname or "localhost"
-    return f"{secrets.token_hex(16)}@{host}"
+    return urlsplit(settings.base_url).hostname or "localhost"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from flask import current_app, request
-from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeSerializer
 from wtforms import (
     Field,
     HiddenField,
@@ -28,14 +27,13 @@ from app.settings import Settings
 from app.tickets import attachments, catalog, properties
 from app.tickets.attachments import StoredFile
 from app.tickets.forms import custom_field
+from app.tickets.kept_files import keep, kept
 from app.tickets.words import Priority
 from app.web.forms import BaseForm, storable
 from app.web.htmx import wants_fragment
 from app.web.security import MAX_FILES
-from app.web.words import filesize
 
 LONGEST_TEXT, LONGEST_SUBJECT = 50_000, 200
-KEPT_SECONDS = 86_400  # shorter than the sweep of files without a row waits
 
 PRIORITIES = (
     SelectChoice("", "Not sure"),
@@ -63,24 +61,6 @@ def checked_files(form: WithFiles, field: Field) -> None:
         raise ValidationError(" ".join(found))
 
 
-@dataclass(frozen=True, slots=True)
-class KeptFile:
-    """A file of a try before: stored already, and named by a signed token in the form."""
-
-    token: str
-    file: StoredFile
-
-    @property
-    def name(self) -> str:
-        """As it is shown."""
-        return self.file.filename
-
-    @property
-    def size_text(self) -> str:
-        """In words."""
-        return filesize(self.file.size)
-
-
 class WithFiles(BaseForm):
     """A form with files. A browser forgets them when a form comes back, so we keep them."""
 
@@ -89,7 +69,7 @@ class WithFiles(BaseForm):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         tokens = request.form.getlist("kept")[:MAX_FILES]
-        self.kept = [kept for token in tokens if (kept := _kept(token))]
+        self.kept = [file for token in tokens if (file := kept(token))]
 
     def validate(self, extra_validators: Any = None) -> bool:
         """True where everything is right."""
@@ -108,7 +88,7 @@ class WithFiles(BaseForm):
         """Store the chosen files that can be sent, for the form's next try."""
         for upload in self.chosen:
             if len(self.kept) < MAX_FILES and not attachments.problem_of(upload):
-                self.kept.append(_keep(attachments.store_upload(upload)))
+                self.kept.append(keep(attachments.store_upload(upload)))
 
     @property
     def chosen(self) -> list[Any]:

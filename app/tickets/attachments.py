@@ -21,7 +21,7 @@ from app.core.db import db
 from app.core.errors import Invalid
 from app.core.storage import storage
 from app.tickets.models import Attachment, Comment
-from app.tickets.words import Visibility
+from app.tickets.queries import SHOWN_TO_CUSTOMERS
 from app.web.security import MAX_FILE, MAX_FILES
 from app.web.words import filesize
 
@@ -167,7 +167,7 @@ CHIPS = (
     .where(Attachment.ticket_id == sa.bindparam("ticket_id"))
     .order_by(Attachment.id)
 )
-IS_PUBLIC = sa.or_(Attachment.comment_id.is_(None), Comment.visibility == Visibility.PUBLIC)
+IS_PUBLIC = sa.or_(Attachment.comment_id.is_(None), SHOWN_TO_CUSTOMERS)
 PUBLIC_CHIPS = CHIPS.where(IS_PUBLIC)
 
 

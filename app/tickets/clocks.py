@@ -100,12 +100,44 @@ def explain(choice: Choice) -> tuple[str, list[dict[str, Any]]]:
     return f"SLA policy {choice.terms.policy}, counted in {choice.terms.calendar}.", details
 
 
+RESPONSES = (Target.FIRST_RESPONSE, Target.NEXT_RESPONSE)
+STATE_TIMES = ("due_at", "warn_at", "paused_at", "stopped_at")
+
+
+def state_of(clock: SlaClock) -> dict[str, Any]:
+    """How a clock stands, as JSON for `put_back`."""
+    times = {name: getattr(clock, name) for name in STATE_TIMES}
+    return {
+        "state": clock.state.value,
+        "pauses": clock.pauses,
+        "left_seconds": clock.left_seconds,
+        **{name: time.isoformat() if time else None for name, time in times.items()},
+    }
+
+
+def put_back(clock: SlaClock, state: dict[str, Any]) -> None:
+    """Make a clock stand as it did at `state_of`; `follow` comes after the last."""
+    clock.state = ClockState(state["state"])
+    clock.pauses, clock.left_seconds = state["pauses"], state["left_seconds"]
+    for name in STATE_TIMES:
+        text = state[name]
+        setattr(clock, name, datetime.fromisoformat(text) if text else None)
+
+
+def unanswered(ticket: Ticket, ended: list[SlaClock], *, now: datetime) -> None:
+    """The answer that *ended* these was taken back: responses are awaited as if it never was."""
+    for clock in ended:
+        if clock.target in RESPONSES and clock.stopped_at is not None:
+            clock.stopped_at = None
+            _compute(clock, now)
+    follow(ticket)
+
+
 def answered(ticket: Ticket, *, now: datetime) -> list[SlaClock]:
     """An agent has written to the customer: first and next response end. Returns what ended."""
     if ticket.first_response_at is None:
         ticket.first_response_at = now
-    waiting = (Target.FIRST_RESPONSE, Target.NEXT_RESPONSE)
-    ended = [clock for clock in ticket.clocks if is_on(clock) and clock.target in waiting]
+    ended = [clock for clock in ticket.clocks if is_on(clock) and clock.target in RESPONSES]
     _end_all(ticket, ended, now)
     return ended
 

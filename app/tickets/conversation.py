@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app.accounts.models import Person
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
-from app.tickets import attachments, clocks, holding, lifecycle, notifications
+from app.tickets import attachments, clocks, holding, lifecycle, notifications, undoing
 from app.tickets.attachments import StoredFile
 from app.tickets.models import Attachment, Comment, Ticket
 from app.tickets.timeline import record
@@ -30,6 +30,7 @@ def reply(
     then: str = "keep",
     files: Sequence[StoredFile] = (),
     source: Source = Source.WEB,
+    undo_until: datetime | None = None,
 ) -> Comment:
     """An agent's public reply, or internal note.
 
@@ -38,6 +39,7 @@ def reply(
 
     Args:
         then: ``keep``, ``pending`` (Send and wait) or ``resolved`` (Send and resolve).
+        undo_until: until when a public reply can be taken back; its mails and the customer wait.
     Raises:
         Conflict: a closed or cancelled ticket is reopened first.
         Invalid: empty or too long.
@@ -48,6 +50,8 @@ def reply(
             f"This ticket is {ticket.status.label.lower()}. Reopen it first, then reply; "
             "an internal note is possible at any time."
         )
+    can_undo = is_public and undo_until is not None
+    before = undoing.state_of(ticket) if can_undo else {}
     if is_public and ticket.assignee_id is None:
         holding.give(ticket, by, by=by, now=now)
     comment = _add(
@@ -59,13 +63,15 @@ def reply(
         now=now,
         files=files,
         source=source,
+        undo_until=undo_until if is_public else None,
     )
     record(ticket, EventKind.COMMENT if is_public else EventKind.NOTE, by=by, now=now)
     if is_public:
         lifecycle.tell_ended(ticket, clocks.answered(ticket, now=now), now=now)
-        names = [file.filename for file in files]
-        notifications.agent_replied(ticket, comment, files=names, now=now)
+        notifications.agent_replied(ticket, comment, files=files, now=now)
         _move_on(ticket, then, by=by, now=now)
+    if can_undo and undo_until is not None:
+        undoing.allow(comment, ticket, before, until=undo_until)
     return comment
 
 
@@ -123,8 +129,10 @@ def customer_comment(
     is_automatic: bool = False,
 ) -> Comment:
     """A comment by requester or participant. A waiting, resolved or closed ticket opens.
+    is_quiet: bool = False,
 
-    An automatic one (out of office) is kept folded, changes no status and starts no clock. What is
+    An automatic one (out of office) is kept folded, changes no status and starts no clock; a quiet
+    one (a mere thank-you) stands open and does as little. What is
     too late for a closed ticket is `channels.answers`' to know.
     """
     comment = _add(
@@ -141,9 +149,10 @@ def customer_comment(
         inbound_email_id=inbound_email_id,
         is_automatic=is_automatic,
     )
-    details = {"automatic": True} if is_automatic else None
+    comment.is_quiet = is_quiet
+    details = {"automatic": True} if is_automatic else {"quiet": True} if is_quiet else None
     record(ticket, EventKind.COMMENT, by=by, now=now, details=details)
-    if is_automatic:
+    if is_automatic or is_quiet:
         return comment
     if ticket.status in (Status.PENDING, Status.RESOLVED, Status.CLOSED):
         lifecycle.change_status(ticket, Status.OPEN, by=by, now=now)
@@ -168,6 +177,7 @@ def _add(
     is_automatic: bool = False,
 ) -> Comment:
     body = body.strip()
+    undo_until: datetime | None = None,
     if not body and not files and not body_html and not quoted:
         raise Invalid("Write something first.", {"body": "Write something first."})
     if len(body) > LONGEST and source is not Source.EMAIL:
@@ -187,6 +197,7 @@ def _add(
         created_at=now,
     )
     db.session.add(comment)
+        undo_until=undo_until,
     db.session.flush()
     rows = attachments.rows(
         files, ticket_id=ticket.id, comment_id=comment.id, uploader_id=by.id, now=now

@@ -22,6 +22,7 @@ from app.mail.tokens import reply_token
 from app.tickets import keys
 from app.tickets.models import Comment, HeldEmail, Participant, SlaClock, Ticket, TicketMessageId
 from app.tickets.words import Visibility
+from app.tickets.attachments import StoredFile
 
 MOST_IN_GROUP = 50  # a notice to a group goes to so many members at most
 
@@ -99,8 +100,13 @@ def customer_replied(ticket: Ticket, comment: Comment, *, now: datetime) -> None
     )
 
 
-def agent_replied(ticket: Ticket, comment: Comment, *, files: Sequence[str], now: datetime) -> None:
-    """Mail a public reply to requester and participants, each with a key of their own."""
+def agent_replied(
+    ticket: Ticket, comment: Comment, *, files: Sequence[StoredFile], now: datetime
+) -> None:
+    """Mail a public reply to requester and participants, each with a key of their own.
+
+    They leave once it can be taken back no more.
+    """
     if comment.visibility is not Visibility.PUBLIC:
         raise ValueError("an internal note is never mailed")
     found = db.session.connection().execute(
@@ -113,8 +119,27 @@ def agent_replied(ticket: Ticket, comment: Comment, *, files: Sequence[str], now
     )
     to = [Recipient(*row) for row in found]
     author = comment.author.display_name if comment.author else ""
-    context = {"author": author, "body": comment.body, "files": list(files)}
-    tell_customers("ticket_reply", ticket, to, context=context, now=now, comment_id=comment.id)
+    context = {"author": author, "body": comment.body, "files": [mail_file(file) for file in files]}
+    tell_customers(
+        "ticket_reply",
+        ticket,
+        to,
+        context=context,
+        now=now,
+        comment_id=comment.id,
+        due_at=comment.undo_until,
+    )
+
+
+def mail_file(file: StoredFile) -> dict[str, Any]:
+    """A file as the outbox names it; the worker takes its bytes from the storage."""
+    return {
+        "name": file.filename,
+        "type": file.content_type,
+        "size": file.size,
+        "sha256": file.sha256,
+        "content_id": file.content_id if file.is_inline else "",
+    }
 
 
 def mail_held(ticket: Ticket, held: HeldEmail, *, now: datetime) -> None:
@@ -161,6 +186,7 @@ def tell_customers(
         outbox.row(
             kind,
             person.address,
+    due_at: datetime | None = None,
             name=person.name,
             context={
                 **common(ticket.number, ticket.subject),
@@ -185,6 +211,7 @@ def tell_customers(
 def common(number: str, subject: str) -> dict[str, Any]:
     """What every mail about a ticket may show."""
     return {"number": number, "subject": subject}
+            due_at=due_at,
 
 
 def _threads(ticket_id: int, to: Iterable[Recipient]) -> dict[int, list[str]]:

@@ -197,6 +197,8 @@ def describe(event: TicketEvent | Line) -> str:
             return f"{who} set {event.details.get('label', 'a field')} to {new or 'nothing'}"
         case EventKind.COMMENT:
             return f"{who} replied"
+        case EventKind.TAKEN_BACK:
+            return f"{who} took a reply back before it left"
         case EventKind.NOTE:
             return f"{who} added an internal note"
         case EventKind.STATUS | EventKind.PRIORITY | EventKind.CATEGORY | EventKind.DUE:
@@ -221,6 +223,10 @@ _PLAIN = {
     EventKind.AUTO_RESPONSE: "An automatic answer was sent",
     EventKind.MAIL_HELD: "A mail from someone new is held",
     EventKind.MAIL_DECIDED: "{who} decided about a held mail",
+    EventKind.MAIL_BOUNCED: "A mail came back",
+    EventKind.ADDRESS_CLEARED: "{who} cleared an address",
+    EventKind.REQUESTER: "{who} changed the requester",
+    EventKind.SPAM: "{who} marked it as spam",
     EventKind.PARTICIPANT: "{who} added somebody to the conversation",
     EventKind.FOLLOW_UP: "A follow-up was opened",
     EventKind.SLA_STARTED: "A clock was started",

@@ -5,8 +5,19 @@
 
   function watch(notice) {
     if (notice.classList.contains("error")) return;
+    if (notice.dataset.seconds) return count(notice, Number(notice.dataset.seconds));
     const leave = () => (notice.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : notice.remove());
     setTimeout(leave, STAY_MS);
+  }
+
+  // A reply can be taken back for so long: then the button goes, and never takes the focus along.
+  function count(notice, seconds) {
+    const left = notice.querySelector(".left");
+    if (!notice.isConnected) return;
+    if (left) left.textContent = seconds;
+    if (seconds > 0) return void setTimeout(count, 1000, notice, seconds - 1);
+    if (notice.matches(":focus-within")) document.getElementById("reply-body")?.focus({ preventScroll: true });
+    notice.remove();
   }
 
   if (!box()) return;

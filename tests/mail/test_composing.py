@@ -35,7 +35,7 @@ CASES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         ["Hello there,", "http://localhost/tickets/TKT-7K2M9QXA?key=K"],
     ),
     "ticket_reply": (
-        {**TICKET, "key": "K", "author": "Bob", "body": "Turn it off.", "files": ["a & b.pdf"]},
+        {**TICKET, "key": "K", "author": "Bob", "body": "Turn it off.", "files": [{"name": "a & b.pdf"}]},
         "Re: [TKT-7K2M9QXA] Panel & <b>door</b>",
         ["Turn it off.", "- a & b.pdf", "Bob, Deskhand", "/tickets/TKT-7K2M9QXA?key=K"],
     ),

@@ -14,7 +14,7 @@ from app.core.db import db
 from app.search.lists import Columns, tags_of
 from app.tickets import catalog, clocks, timeline
 from app.tickets.models import Attachment, Comment, SlaClock, Ticket, TicketEvent
-from app.tickets.words import Visibility
+from app.tickets.queries import SHOWN_TO_CUSTOMERS
 
 ADDRESS = (
     sa.select(PersonEmail.address)
@@ -88,12 +88,12 @@ def comments(ticket_id: int, viewer: Person, comment_id: int | None = None) -> l
         )
         .outerjoin(Person, Person.id == Comment.author_id)
         .where(Comment.ticket_id == ticket_id)
-        .order_by(Comment.id)
+        .order_by(Comment.created_at, Comment.id)
     )
     if comment_id is not None:
         statement = statement.where(Comment.id == comment_id)
     if not viewer.is_agent:
-        statement = statement.where(Comment.visibility == Visibility.PUBLIC)
+        statement = statement.where(SHOWN_TO_CUSTOMERS)
     rows = db.session.execute(statement).all()
     files: dict[int | None, list[dict[str, Any]]] = {}
     kept = sa.select(Attachment).where(Attachment.ticket_id == ticket_id)
