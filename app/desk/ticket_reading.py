@@ -56,6 +56,7 @@ class TicketFacts:
     sla_policy_id: int | None
     created_at: datetime
     deleted_at: datetime | None
+    merged_into: str | None  # the survivor's number
     tags: str | None
     has_files: bool
     has_held_mail: bool
@@ -67,9 +68,9 @@ class TicketFacts:
     email: str | None
     organization: str | None
     organization_tier: Tier | None
-
     draft: str | None
     draft_files: list[str] | None
+
     @property
     def tag_names(self) -> list[str]:
         """The tags, sorted."""
@@ -81,6 +82,14 @@ def _any(model: type[Any], *where: Any) -> sa.Exists:
 
 
 WAITING = sa.text("held_email.state = 'waiting'")  # as the partial index spells it
+_survivor = sa.orm.aliased(Ticket)
+_SURVIVOR = (
+    sa.select(_survivor.number)
+    .where(_survivor.id == Ticket.merged_into_id)
+    .correlate(Ticket)
+    .scalar_subquery()
+)
+_origin = sa.orm.aliased(Ticket)
 FACTS = (
     sa.select(
         Ticket.id,
@@ -103,6 +112,7 @@ FACTS = (
         Ticket.sla_policy_id,
         Ticket.created_at,
         Ticket.deleted_at,
+        _SURVIVOR,
         ITS_TAGS,
         _any(Attachment),
         _any(HeldEmail, WAITING),
@@ -112,43 +122,42 @@ FACTS = (
         Person.time_zone,
         Person.tier,
         ADDRESS,
-        _SURVIVOR,
         Organization.name,
         Organization.tier,
+        ReplyDraft.body,
+        ReplyDraft.files,
     )
     .join(Person, Person.id == Ticket.requester_id)
     .outerjoin(Organization, Organization.id == Person.organization_id)
-    .where(Ticket.number == sa.bindparam("number"))
-)
-COMMENTS = (
-    sa.select(
-        Comment.id,
-        Comment.author_id,
-        ReplyDraft.body,
-        ReplyDraft.files,
-        Comment.author_kind,
-        Comment.visibility,
-        Comment.body,
     .outerjoin(
         ReplyDraft,
         sa.and_(
             ReplyDraft.ticket_id == Ticket.id, ReplyDraft.person_id == sa.bindparam("viewer_id")
         ),
     )
+    .where(Ticket.number == sa.bindparam("number"))
+)
+COMMENTS = (
+    sa.select(
+        Comment.id,
+        Comment.author_id,
+        Comment.author_kind,
+        Comment.visibility,
+        Comment.body,
         Comment.quoted,
         Comment.is_automatic,
         Comment.source,
         Comment.created_at,
+        Comment.undo_until,
         Person.name,
     )
     .outerjoin(Person, Person.id == Comment.author_id)
     .where(Comment.ticket_id == sa.bindparam("ticket_id"))
-    .order_by(Comment.id.desc())
+    .order_by(Comment.created_at.desc(), Comment.id.desc())
     .limit(sa.bindparam("most"))
 )
 CLOCKS = (
     sa.select(
-        Comment.undo_until,
         SlaClock.target,
         SlaClock.state,
         SlaClock.target_minutes,
@@ -168,6 +177,7 @@ OTHER_TICKETS = (
         Ticket.requester_id == sa.bindparam("person_id"),
         Ticket.id != sa.bindparam("ticket_id"),
         Ticket.deleted_at.is_(None),
+        Ticket.merged_into_id.is_(None),
         sa.or_(
             Ticket.group_id.is_(None),
             Ticket.group_id.not_in(sa.bindparam("hidden", expanding=True)),

@@ -280,20 +280,3 @@ def _subcategories(categories: list[catalog.CategoryCard]) -> list[SelectChoice]
 
 def _stamps() -> URLSafeSerializer:
     return URLSafeSerializer(current_app.config["SECRET_KEY"], salt="deskhand.form-shown")
-
-
-def _kept_files() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="deskhand.kept-file")
-
-
-def _keep(file: StoredFile) -> KeptFile:
-    token = _kept_files().dumps([file.sha256, file.filename, file.content_type, file.size])
-    return KeptFile(token, file)
-
-
-def _kept(token: str) -> KeptFile | None:
-    """The file of a token; None if it is forged or so old that the file may be gone."""
-    try:
-        return KeptFile(token, StoredFile(*_kept_files().loads(token, max_age=KEPT_SECONDS)))
-    except (BadData, ValueError):
-        return None

@@ -89,7 +89,9 @@ def said_before(
     For forms: a double click sends them twice. At most two statements.
     """
     newest = sa.select(Comment).where(Comment.ticket_id == ticket.id)
-    comment = db.session.scalar(newest.order_by(Comment.id.desc()).limit(1))
+    comment = db.session.scalar(
+        newest.order_by(Comment.created_at.desc(), Comment.id.desc()).limit(1)
+    )
     if comment is None or now - comment.created_at > DOUBLE_WITHIN:
         return None
     said = (comment.author_id, comment.visibility, comment.body)
@@ -127,9 +129,9 @@ def customer_comment(
     quoted: str = "",
     inbound_email_id: int | None = None,
     is_automatic: bool = False,
+    is_quiet: bool = False,
 ) -> Comment:
     """A comment by requester or participant. A waiting, resolved or closed ticket opens.
-    is_quiet: bool = False,
 
     An automatic one (out of office) is kept folded, changes no status and starts no clock; a quiet
     one (a mere thank-you) stands open and does as little. What is
@@ -175,9 +177,9 @@ def _add(
     quoted: str = "",
     inbound_email_id: int | None = None,
     is_automatic: bool = False,
+    undo_until: datetime | None = None,
 ) -> Comment:
     body = body.strip()
-    undo_until: datetime | None = None,
     if not body and not files and not body_html and not quoted:
         raise Invalid("Write something first.", {"body": "Write something first."})
     if len(body) > LONGEST and source is not Source.EMAIL:
@@ -195,9 +197,9 @@ def _add(
         is_automatic=is_automatic,
         source=source,
         created_at=now,
+        undo_until=undo_until,
     )
     db.session.add(comment)
-        undo_until=undo_until,
     db.session.flush()
     rows = attachments.rows(
         files, ticket_id=ticket.id, comment_id=comment.id, uploader_id=by.id, now=now
