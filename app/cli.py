@@ -49,9 +49,10 @@ class Commands(click.Group):
         if ctx.obj is None and not module.startswith("app.process"):
             from flask.cli import ScriptInfo
 
-            from app import create_app
+            from app import create_app, create_store
 
             ctx.obj = ScriptInfo(create_app=create_app)
+            ctx.obj.data["create_store"] = create_store  # for commands that start very often
         command: click.Command = getattr(import_module(module), attribute)
         return command
 

@@ -14,7 +14,6 @@ import click
 from flask import current_app
 from flask.cli import ScriptInfo, with_appcontext
 
-from app.mail import automatic, bounces, parsing
 from app.settings import Settings
 
 TRY_AGAIN, NEVER = 75, 65  # EX_TEMPFAIL and EX_DATAERR of sysexits.h, as mail servers know them
@@ -42,7 +41,9 @@ def ingest(context: click.Context, mailbox: str | None) -> None:
     """
     try:
         raw = sys.stdin.buffer.read()
-        with context.ensure_object(ScriptInfo).load_app().app_context():
+        info = context.ensure_object(ScriptInfo)
+        # A process for each mail: it starts with no more than storing needs.
+        with info.data.get("create_store", info.load_app)().app_context():
             reason = _store(raw, mailbox)
     except Exception as error:  # whatever it is: the mail server has the mail, and keeps it
         told = str(error).strip().partition("\n")[0] or type(error).__name__
