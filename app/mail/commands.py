@@ -14,6 +14,7 @@ import click
 from flask import current_app
 from flask.cli import ScriptInfo, with_appcontext
 
+from app.mail import automatic, bounces, parsing
 from app.settings import Settings
 
 TRY_AGAIN, NEVER = 75, 65  # EX_TEMPFAIL and EX_DATAERR of sysexits.h, as mail servers know them
