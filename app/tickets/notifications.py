@@ -20,9 +20,9 @@ from app.mail import outbox
 from app.mail.models import OutboundEmail
 from app.mail.tokens import reply_token
 from app.tickets import keys
+from app.tickets.attachments import StoredFile
 from app.tickets.models import Comment, HeldEmail, Participant, SlaClock, Ticket, TicketMessageId
 from app.tickets.words import Visibility
-from app.tickets.attachments import StoredFile
 
 MOST_IN_GROUP = 50  # a notice to a group goes to so many members at most
 
@@ -177,6 +177,7 @@ def tell_customers(
     now: datetime,
     comment_id: int | None = None,
     is_automatic: bool = False,
+    due_at: datetime | None = None,
 ) -> None:
     """One mail for each, with their own link and reply token, in the ticket's mail thread."""
     to = list(to)
@@ -186,7 +187,6 @@ def tell_customers(
         outbox.row(
             kind,
             person.address,
-    due_at: datetime | None = None,
             name=person.name,
             context={
                 **common(ticket.number, ticket.subject),
@@ -202,6 +202,7 @@ def tell_customers(
             references=" ".join(threads[person.id][:1] + threads[person.id][1:][-9:]),
             reply_token=reply_token(access[person.id]),
             is_automatic=is_automatic,
+            due_at=due_at,
         )
         for person in to
     ]
@@ -211,7 +212,6 @@ def tell_customers(
 def common(number: str, subject: str) -> dict[str, Any]:
     """What every mail about a ticket may show."""
     return {"number": number, "subject": subject}
-            due_at=due_at,
 
 
 def _threads(ticket_id: int, to: Iterable[Recipient]) -> dict[int, list[str]]:
@@ -220,10 +220,13 @@ def _threads(ticket_id: int, to: Iterable[Recipient]) -> dict[int, list[str]]:
     These are the mails that came in, and of ours those that went to them: a thread built upon
     other people's copies falls apart in their client.
     """
+    merged = sa.select(Ticket.id).where(Ticket.merged_into_id == ticket_id)
     found = (
         sa.select(TicketMessageId.message_id, OutboundEmail.recipient)
         .outerjoin(OutboundEmail, OutboundEmail.message_id == TicketMessageId.message_id)
-        .where(TicketMessageId.ticket_id == ticket_id)
+        .where(
+            sa.or_(TicketMessageId.ticket_id == ticket_id, TicketMessageId.ticket_id.in_(merged))
+        )
         .order_by(TicketMessageId.created_at, OutboundEmail.id.is_not(None), OutboundEmail.id)
     )
     seen = db.session.execute(found).all()
