@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import html as stdlib_html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
 
 import nh3
+
+from app.core import html_styles
 
 MAX_HTML = 1_000_000  # characters of one document that are looked at; no person reads more
 MAX_ESCAPES = 20_000  # of one text
@@ -17,7 +20,21 @@ BLOCKS = {"address", "article", "aside", "blockquote", "center", "dd", "div", "d
     *("li", "main", "nav", "ol", "p", "pre", "section", "table", "tr", "ul"),
 }
 _INLINE = {"a", "abbr", "b", "bdi", "bdo", "big", "br", "cite", "code", "del", "dfn", "em"} | {
-    *("i", "img", "ins", "kbd", "mark", "q", "s", "samp", "small", "span", "strike", "strong"),
+    *(
+        "font",
+        "i",
+        "img",
+        "ins",
+        "kbd",
+        "mark",
+        "q",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strike",
+        "strong",
+    ),
     *("sub", "sup", "time", "tt", "u", "var", "wbr"),
 }
 _TABLE_PARTS = {"caption", "col", "colgroup", "tbody", "td", "tfoot", "th", "thead"}
@@ -26,20 +43,39 @@ _DROPPED_WHOLE = {"script", "style", "title", "iframe", "noembed", "noframes", "
     *("object", "svg", "math", "template", "select", "audio", "video", "canvas"),
 }
 
+
+def _kept_value(tag: str, name: str, value: str) -> str | None:
+    """What stays of an attribute's value; None drops the attribute."""
+    if name == "style":
+        return html_styles.classes_of(value) or None
+    if name == "class":
+        return " ".join(sorted(set(value.split()) & html_styles.CLASSES)) or None
+    if name == "color":
+        ink = html_styles.ink(value)
+        return f"ink-{ink}" if ink else None
+    if name == "role":
+        return value if value == "presentation" else None
+    if name == "src":
+        return value if value.startswith(("cid:", "https://", "http://")) else None
+    if name == "data-src":
+        return value if value.startswith(("https://", "http://")) else None
+    return value
+
+
 _cleaner = nh3.Cleaner(
     tags=BLOCKS | _INLINE | _TABLE_PARTS,
     clean_content_tags=_DROPPED_WHOLE,
     attributes={
-        "*": {"dir", "lang", "title"},
+        "*": {"dir", "lang", "title", "style", "class"},
         "a": {"href"},
-        "img": {"alt", "src", "data-cid", "width", "height"},
+        "font": {"color"},
+        "img": {"alt", "src", "data-cid", "data-src", "width", "height"},
         "ol": {"start", "type", "reversed"},
+        "table": {"role"},
         "td": {"colspan", "rowspan"},
         "th": {"colspan", "rowspan"},
     },
-    attribute_filter=lambda tag, name, value: (
-        None if name == "src" and not value.startswith("cid:") else value
-    ),
+    attribute_filter=_kept_value,
     link_rel="noopener noreferrer nofollow",
     url_schemes={"http", "https", "mailto", "tel", "cid"},
     url_relative="deny",
@@ -53,23 +89,103 @@ _cid_link = re.compile(r"(<a(?: [a-z-]+=\"[^\"]*\")*?) href=\"cid:[^\"]*\"")
 def sanitize(html: str) -> str:
     """*html* with nothing in it that could run, load, style or be mistaken for our own page.
 
-    No image is loaded: of remote ones the ``alt`` is left, those inside the mail get ``data-cid``
-    (the Content-ID) in place of ``src``. Links open without an opener. The result is stable:
-    cleaning it again changes nothing.
+    No image is loaded: those inside the mail get ``data-cid`` (the Content-ID) in place of
+    ``src``, remote ones ``data-src``; `with_images` shows them. Of styles a few classes of our own
+    are left. Links open without an opener. The result is stable: cleaning it again changes nothing.
     """
     clean = "".join(map(_cleaner.clean, _pieces(html)))
     clean = _image.sub(_without_source, clean)
+    if ' style="' in clean or ' color="' in clean:
+        clean = _styled.sub(_with_classes, clean)
     return _cid_link.sub(r"\1", clean) if "cid:" in clean else clean
+
+
+_any_attribute = r"(?: [a-z-]+=\"[^\"]*\")*"
+_styled = re.compile(rf"<[a-z0-9]+{_any_attribute}? (?:style|color)=\"[^\"]*\"{_any_attribute}>")
+
+
+def _with_classes(tag: re.Match[str]) -> str:
+    """The tag with the classes that the cleaner left as values of ``style`` and ``color``."""
+    classes: set[str] = set()
+
+    def take(attribute: re.Match[str]) -> str:
+        if attribute[1] not in ("style", "color", "class"):
+            return attribute[0]
+        classes.update(attribute[2].split())
+        return ""
+
+    rest = _attribute.sub(take, tag[0])
+    return f'{rest[:-1]} class="{" ".join(sorted(classes))}">'
 
 
 def _without_source(image: re.Match[str]) -> str:
     attributes = dict(_attribute.findall(image[1]))
-    if "src" in attributes:
-        attributes["data-cid"] = attributes.pop("src").removeprefix("cid:")
+    source = attributes.pop("src", "")
+    if source:
+        name = "data-cid" if source.startswith("cid:") else "data-src"
+        attributes[name] = source.removeprefix("cid:")
+    if {attributes.get("width"), attributes.get("height")} & {"0", "1", "2"}:
+        return ""  # a tracking pixel
     attributes.setdefault("alt", "")
-    if not attributes["alt"] and "data-cid" not in attributes:
-        return ""  # a tracking pixel, or decoration
+    if not attributes["alt"] and not attributes.keys() & {"data-cid", "data-src"}:
+        return ""
     return "<img" + "".join(f' {name}="{value}"' for name, value in attributes.items()) + ">"
+
+
+def has_remote_images(clean: str) -> bool:
+    """True where sanitised HTML names images of other servers."""
+    return ' data-src="' in clean and any(
+        ' data-src="' in image[1] for image in _image.finditer(clean)
+    )
+
+
+def with_images(clean: str, paths: Mapping[str, str], *, remote: bool = False) -> str:
+    """Sanitised HTML with the images that may be loaded; of the others their words are left.
+
+    Args:
+        paths: where an image inside the mail is served, by Content-ID.
+        remote: also those of other servers, over HTTPS.
+    """
+
+    def shown(image: re.Match[str]) -> str:
+        attributes = dict(_attribute.findall(image[1]))
+        content_id = stdlib_html.unescape(attributes.pop("data-cid", ""))
+        elsewhere = attributes.pop("data-src", "")
+        source = paths.get(content_id) or paths.get(unquote(content_id))
+        if source:
+            source = stdlib_html.escape(source)
+        elif remote and elsewhere:
+            source = elsewhere.replace("http://", "https://", 1)
+        if not source:
+            alt = attributes.get("alt", "")
+            return f'<span class="no-picture">{alt}</span>' if alt else ""
+        rest = "".join(f' {name}="{value}"' for name, value in attributes.items())
+        return f'<img src="{source}" loading="lazy"{rest}>'
+
+    return _image.sub(shown, clean) if "<img" in clean else clean
+
+
+# Between what was written now and what is folded away: quoted mails, signatures. The cleaner
+# drops comments, so that no mail can bring one of its own.
+FOLD = "<!--fold-->"
+
+
+def cut(clean: str, position: int) -> tuple[str, str]:
+    """Sanitised HTML in two at a *position* between its tags; both are whole."""
+    open_tags: list[tuple[str, str]] = []
+    for tag in TAG.finditer(clean, 0, position):
+        if tag[2] in _VOID:
+            continue
+        if not tag[1]:
+            open_tags.append((tag[2], tag[0]))
+        elif open_tags and open_tags[-1][0] == tag[2]:
+            open_tags.pop()
+    closing = "".join(f"</{name}>" for name, _ in reversed(open_tags))
+    opening = "".join(tag for _, tag in open_tags)
+    return clean[:position] + closing, opening + clean[position:]
+
+
+_VOID = {"br", "col", "hr", "img", "wbr"}
 
 
 # An image written into the mark-up is dropped like a remote one, before it fills the limit.
@@ -130,7 +246,8 @@ _outline = nh3.Cleaner(
     url_schemes={"http", "https", "mailto"},
     url_relative="deny",
 )
-_token = re.compile(r"<(/?)([a-z0-9]+)((?: [a-z-]+=\"[^\"]*\")*)>")
+# A tag as the cleaner writes it: slash, name, attributes.
+TAG = re.compile(r"<(/?)([a-z0-9]+)((?: [a-z-]+=\"[^\"]*\")*)>")
 _value = re.compile(r"=\"([^\"]*)\"")
 _PARAGRAPHS = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "dl", "hr"} | {
     *("blockquote", "pre"),
@@ -188,7 +305,7 @@ def html_to_text(html: str) -> str:
     out = _TextWriter()
     position, preformatted = 0, 0
     label_from, href = 0, ""
-    for match in _token.finditer(outline):
+    for match in TAG.finditer(outline):
         _text(out, outline[position : match.start()], preformatted=preformatted > 0)
         position = match.end()
         closing, name, attributes = match[1] == "/", match[2], match[3]
@@ -196,7 +313,7 @@ def html_to_text(html: str) -> str:
         if name == "a" and not closing:
             label_from, href = position, stdlib_html.unescape(value[1]) if value else ""
         elif name == "a":
-            label = _token.sub("", outline[label_from : match.start()])
+            label = TAG.sub("", outline[label_from : match.start()])
             if href.startswith("http") and _names_another_target(label, href):
                 out.add(f" <{href}>")
             href = ""

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.core.html import html_to_text, sanitize, text_to_html
+from app.core.html import html_to_text, text_to_html
 from app.mail import headers, mime, quoting
 from app.mail.headers import Address
+from app.mail.html_quoting import shown_html
 
 MAX_SUBJECT = 998  # characters; RFC 5322 allows no longer line
 MAX_TEXT = 2_000_000  # characters of text kept from one mail; the raw mail is kept whole
@@ -102,7 +103,7 @@ def parse(raw: bytes) -> ParsedEmail:
         date=headers.date(root.get("date")),
         text=text[:MAX_TEXT],
         reply_text=quoting.new_text(text[:MAX_TEXT]),
-        html=sanitize(body.html) if body.html is not None else None,
+        html=shown_html(body.html) if body.html is not None else None,
         attachments=tuple(content.attachments(body.html or "")),
         content_type=root.content_type,
         fields=_fields(root),

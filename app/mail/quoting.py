@@ -56,6 +56,16 @@ _OTHERS = (
 )
 _from_line = re.compile(rf"[*_\s]*(?:{_FROM})[*_]*\s?[*_]*[:：].*", re.IGNORECASE)
 _other_line = re.compile(rf"[*_\s]*(?:{_OTHERS})[*_]*\s?[*_]*[:：].*", re.IGNORECASE)
+_dated_line = re.compile(
+    r"[*_\s]*(?:Sent|Date|Gesendet|Datum|Envoyé|Enviado|Inviato|Data|Verzonden|Skickat|Sendt|Dato"
+    r"|Odesláno|Wysłano|Отправлено|Дата|送信日時|日時|发送时间|日期)[*_]*\s?[*_]*[:：].*",
+    re.IGNORECASE,
+)
+_subject_line = re.compile(
+    r"[*_\s]*(?:Subject|Betreff|Objet|Asunto|Assunto|Oggetto|Onderwerp|Ämne|Emne|Předmět|Temat|Aihe"
+    r"|Тема|件名|主题|主旨|제목)[*_]*\s?[*_]*[:：].*",
+    re.IGNORECASE,
+)
 _rule = re.compile(r"\s*[_]{20,}\s*")
 _signature_mark = re.compile(r"\s*(?:--|__)\s*")
 _sent_from = re.compile(
@@ -75,15 +85,31 @@ _dash_name = re.compile(r"[-–—]{1,2}[^\W\d_][\w.'’-]*(?: [^\W\d_][\w.'’-
 def new_text(text: str) -> str:
     """The part of *text* that was written now: no quotation, no line that introduces one, no
     signature. Answers between quoted lines are kept. Empty where everything is quoted."""
-    every_line = [line.rstrip() for line in text.replace("\u00a0", " ").split("\n")]
+    return _trimmed(_kept(_lines(text))[0])
+
+
+def end_of_new_text(lines: list[str]) -> int:
+    """The index of the line after the last one that was written now; 0 where none was."""
+    return _kept(lines)[1]
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.replace("\u00a0", " ").split("\n")]
+
+
+def _kept(every_line: list[str]) -> tuple[list[str], int]:
+    """The lines that were written now, and where they end."""
     lines = every_line[:MAX_LINES]
     kept: list[str] = []
-    index = 0
+    index = end = 0
     forwarding = False
     while index < len(lines):
         line = lines[index].strip()
-        if not line or forwarding or (len(line) > MAX_WIDTH and not _is_quoted(line)):
+        if not line:
+            kept.append("")
+        elif forwarding or (len(line) > MAX_WIDTH and not _is_quoted(line)):
             kept.append(lines[index])
+            end = index + 1
         elif _is_quoted(line):
             index = _past_quotation(lines, index, kept)
             continue
@@ -91,6 +117,7 @@ def new_text(text: str) -> str:
             # Who forwards something wants it read.
             forwarding = True
             kept.append(lines[index])
+            end = index + 1
         elif _separator.search(line):
             break
         elif _starts_header_block(lines, index):
@@ -110,10 +137,13 @@ def new_text(text: str) -> str:
             break
         else:
             kept.append(lines[index])
+            end = index + 1
         index += 1
     else:
-        kept += every_line[MAX_LINES:]
-    return _trimmed(kept)
+        if len(every_line) > MAX_LINES:
+            kept += every_line[MAX_LINES:]
+            end = len(every_line)
+    return kept, end
 
 
 def _is_quoted(line: str) -> bool:
@@ -163,17 +193,25 @@ def _names_dated_sender(line: str) -> bool:
 
 
 def _starts_header_block(lines: list[str], index: int) -> bool:
-    """True where an old mail's own header begins, as Outlook puts it above a quotation."""
+    """True where an old mail's own header begins, as Outlook puts it above a quotation.
+
+    A journey has From, To and Date as well: a mail also has a subject or an address.
+    """
     line = lines[index].strip()
     if _rule.fullmatch(line):
-        following = [text for text in lines[index + 1 : index + 4] if text.strip()]
-        return bool(following) and bool(_from_line.fullmatch(following[0][:MAX_WIDTH]))
-    if not _from_line.fullmatch(line):
+        following = [n for n in range(index + 1, min(index + 4, len(lines))) if lines[n].strip()]
+        return bool(following) and _starts_header_block(lines, following[0])
+    is_from = bool(_from_line.fullmatch(line[:MAX_WIDTH]))
+    if not is_from and not _dated_line.fullmatch(line[:MAX_WIDTH]):
         return False
-    others = 0
+    others, is_mail = int(not is_from), "@" in line
     for text in lines[index + 1 : index + 9]:
-        others += len(text) <= MAX_WIDTH and bool(_other_line.fullmatch(text))
-    return others >= 2
+        if len(text) > MAX_WIDTH:
+            continue
+        is_from = is_from or bool(_from_line.fullmatch(text))
+        others += bool(_other_line.fullmatch(text))
+        is_mail = is_mail or "@" in text or bool(_subject_line.fullmatch(text))
+    return is_from and others >= 2 and is_mail
 
 
 def _starts_signature(lines: list[str], index: int, kept: list[str]) -> bool:

@@ -14,7 +14,18 @@ from app.core.html import html_to_text, printable, sanitize, text_to_html
 @pytest.mark.parametrize(
     ("dirty", "clean"),
     [
-        ("<p onclick=x() id=a class=b style='color:red'>Hi</p>", "<p>Hi</p>"),
+        ("<p onclick=x() id=a class=b style='margin:0'>Hi</p>", "<p>Hi</p>"),
+        ("<p style='margin:0;color: #D00000'>Hi</p>", '<p class="ink-red">Hi</p>'),
+        (
+            "<b style='font-weight:700;text-decoration: line-through' class='marked evil'>Hi</b>",
+            '<b class="bold marked struck">Hi</b>',
+        ),
+        ("<font color=#0000ff size=7>Hi</font>", '<font class="ink-blue">Hi</font>'),
+        ("<p style='color:#333;background:url(x)'>Hi</p>", "<p>Hi</p>"),
+        (
+            '<p title=\'<b style="color:red">\'>a style="color:red" b</p>',
+            '<p title="&lt;b style=&quot;color:red&quot;&gt;">a style="color:red" b</p>',
+        ),
         ("<script>alert(1)</script>Hi<style>p{}</style>", "Hi"),
         ('<a href="javascript:alert(1)">x</a>', '<a rel="noopener noreferrer nofollow">x</a>'),
         (
@@ -22,7 +33,12 @@ from app.core.html import html_to_text, printable, sanitize, text_to_html
             '<a href="https://x.example/" rel="noopener noreferrer nofollow">x</a>',
         ),
         ('<a href="/desk/">x</a>', '<a rel="noopener noreferrer nofollow">x</a>'),
-        ('<img src="https://t.example/pixel.gif" alt="Logo">', '<img alt="Logo">'),
+        (
+            '<img src="https://t.example/logo.gif" alt="Logo">',
+            '<img alt="Logo" data-src="https://t.example/logo.gif">',
+        ),
+        ('<img src="https://t.example/pixel.gif" width=1 height=1>', ""),
+        ('<img data-src="javascript:x" alt="Logo">', '<img alt="Logo">'),
         ('<img src="data:image/png;base64,AAAA" alt="">', ""),
         ('<img src="cid:a@b">', '<img data-cid="a@b" alt="">'),
         ('<img src="cid:a@b" alt="Plan">', '<img alt="Plan" data-cid="a@b">'),
