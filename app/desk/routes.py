@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.desk import attachment_routes, mail_routes, new_routes, queue_routes, ticket_routes
+from app.desk import (
+    attachment_routes,
+    mail_routes,
+    merge_routes,
+    new_routes,
+    queue_routes,
+    ticket_routes,
+)
 from app.desk.frame import desk_frame
 from app.desk.kept_html import init_kept_html
 
-__all__ = ["attachment_routes", "init_desk", "mail_routes", "new_routes", "queue_routes"]
+__all__ = [
+    "attachment_routes",
+    "init_desk",
+    "mail_routes",
+    "merge_routes",
+    "new_routes",
+    "queue_routes",
+]
 
 
 def init_desk(app: Flask) -> None:

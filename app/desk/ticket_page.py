@@ -28,7 +28,7 @@ from app.desk.ticket_views import (
     WhyEntry,
 )
 from app.sla import queries as sla_queries
-from app.tickets import attachments, catalog, clocks, timeline
+from app.tickets import attachments, catalog, clocks, merging, timeline
 from app.tickets.attachments import FileChip
 from app.tickets.decisions import TITLES
 from app.tickets.timeline import Line
@@ -58,6 +58,9 @@ ICONS = {
     EventKind.SLA_MET: "check",
     EventKind.MAIL_HELD: "mail",
     EventKind.MAIL_DECIDED: "mail",
+    EventKind.MERGED: "merge",
+    EventKind.UNMERGED: "undo-2",
+    EventKind.PARTICIPANT: "user-plus",
 }
 SOURCES = {
     Source.WEB: "in the portal",
@@ -126,6 +129,7 @@ class TicketPage:
                 f"{ticket.priority_score} points" if ticket.priority_score is not None else ""
             ),
             is_deleted=ticket.deleted_at is not None,
+            merged_into=ticket.merged_into or "",
             can_delete=self.viewer.is_supervisor and ticket.deleted_at is None,
         )
 
@@ -155,6 +159,8 @@ class TicketPage:
             files = attachments.chips(self.ticket.id, self.path, with_internal=True)
         views = [self._description(files.get(None, []))]
         views += [self._comment(row, files.get(row.id, [])) for row in comments]
+        if not left_out:
+            views.sort(key=lambda view: view.at)  # a merge may have brought what is older
         self.undo = self._undo(rows[0]) if rows else None
         since = comments[0].created_at if left_out and comments else None
         shown = [
@@ -245,7 +251,14 @@ class TicketPage:
         """Lines of history, newest first, and where the next page begins."""
         lines = timeline.lines(self.ticket.id, most=HISTORY_LINES + 1, before=before)
         more = lines[HISTORY_LINES - 1].id if len(lines) > HISTORY_LINES else None
-        return [self._line(line) for line in lines[:HISTORY_LINES]], more
+        lines = lines[:HISTORY_LINES]
+        merges = [line.details.get("merge", 0) for line in lines if line.kind is EventKind.MERGED]
+        undoable = merging.undoable(merges, now=self.now) if merges else set()
+        shown = [self._line(line) for line in lines]
+        for view, line in zip(shown, lines, strict=True):
+            if line.kind is EventKind.MERGED and line.details.get("merge") in undoable:
+                view.undo_path = f"{self.path}/merges/{line.details['merge']}/reversal"
+        return shown, more
 
     def why(self) -> list[WhyEntry]:
         """Automatic decisions, newest first; one statement."""
@@ -307,7 +320,7 @@ class TicketPage:
         if row.visibility is Visibility.INTERNAL:
             side = "note"
         elif side == "agent":
-            aside = f"to {self.ticket.requester_name or 'the customer'}"
+            aside = f"to {row.sent_to or self.ticket.requester_name or 'the customer'}"
         folded = ""
         if row.is_automatic:
             folded = "Automatic answer" if side == "system" else "Automatic reply"
@@ -322,6 +335,7 @@ class TicketPage:
             quoted=row.quoted,
             files=tuple(files),
             folded=folded,
+            origin=row.origin or "",
             at=row.created_at,
             **self._times(row.created_at),
         )

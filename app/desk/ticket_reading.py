@@ -149,9 +149,12 @@ COMMENTS = (
         Comment.source,
         Comment.created_at,
         Comment.undo_until,
+        Comment.sent_to,
+        _origin.number.label("origin"),
         Person.name,
     )
     .outerjoin(Person, Person.id == Comment.author_id)
+    .outerjoin(_origin, _origin.id == Comment.origin_ticket_id)
     .where(Comment.ticket_id == sa.bindparam("ticket_id"))
     .order_by(Comment.created_at.desc(), Comment.id.desc())
     .limit(sa.bindparam("most"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -26,7 +27,7 @@ from app.tickets import attachments, conversation, lifecycle, undoing
 from app.tickets.attachments import StoredFile
 from app.tickets.kept_files import keep
 from app.tickets.models import Comment, Ticket
-from app.tickets.queries import get_visible
+from app.tickets.queries import Merged, get_visible
 from app.tickets.words import Status, Visibility
 from app.web.htmx import render, wants_fragment
 from app.web.security import MAX_FILES, reads_first, takes_files
@@ -47,8 +48,14 @@ TYPED = ("tags", "subject", "fields")  # a refusal brings back what was typed
 @bp.get("/desk/tickets/<number>")
 @agent_required
 def show(number: str) -> ResponseReturnValue:
-    """The ticket: conversation, history or Why."""
-    return render_template(SHOW, **page_of(load(number)))
+    """The ticket: conversation, history or Why. The conversation of a merged one goes on elsewhere,
+    its history stays with its number."""
+    ticket = load(number)
+    if ticket.merged_into and "tab" not in request.args:
+        with suppress(NotFound):  # in a private group, the survivor may be hidden
+            survivor = load(ticket.merged_into)
+            return redirect(f"/desk/tickets/{survivor.number}", 302)
+    return render_template(SHOW, **page_of(ticket))
 
 
 @bp.get(f"/desk/tickets/<number>/<any({KINDS}):kind>")
@@ -92,13 +99,16 @@ def comment(number: str) -> ResponseReturnValue:
     files = [attachments.store_upload(upload) for upload in uploads]
     files = [*(kept.file for kept in form.kept), *files]
     begin_write()
-    ticket = get_visible(number, to=current_person(), lock=True)
     try:
+        ticket = get_visible(number, to=current_person(), lock=True)
         added = _add(ticket, form, files)
     except (Invalid, Conflict) as error:
         db.session.rollback()
         form.kept = [keep(file) for file in files]
         form.body.errors = (error.message,)
+        if isinstance(error, Merged):  # what was written can be sent there
+            number = error.into
+            form.body.errors = (f"{error.message} Send it once more to answer there.",)
         return _not_sent(load(number), form, error.status)
     db.session.commit()
     internal = added.visibility is Visibility.INTERNAL

@@ -48,6 +48,7 @@ class TicketView:
     due_tone: str
     score_text: str
     is_deleted: bool
+    merged_into: str
     can_delete: bool
     due_label: str = ""
 
@@ -70,6 +71,7 @@ class CommentView(NamedTuple):
     folded: str
     at: datetime
     kind: str = "comment"
+    origin: str = ""
 
     @property
     def body_html(self) -> Markup:
@@ -128,6 +130,7 @@ class HistoryLine:
     time_iso: str
     time_title: str
     text: str
+    undo_path: str = ""
 
 
 @dataclass(slots=True)

@@ -92,6 +92,7 @@ class CommentView:
     quoted_html: Markup
     files: list[FileChip]
     folded: str
+    origin: str  # the number of the ticket that was merged into this one
 
 
 def row_view(row: OwnRow, viewer: Person, *, now: datetime, tz: ZoneInfo) -> PortalRow:
@@ -195,6 +196,7 @@ class TicketPage:
             quoted=row.quoted,
             files=files,
             folded=folded,
+            origin=row.origin or "",
         )
 
     def _message(
@@ -210,6 +212,7 @@ class TicketPage:
         quoted: str,
         files: list[FileChip],
         folded: str = "",
+        origin: str = "",
     ) -> CommentView:
         is_me = author_id == self.viewer.id
         name = name or _NAMELESS[side]
@@ -228,6 +231,7 @@ class TicketPage:
             quoted_html=_html(quoted),
             files=files,
             folded=folded,
+            origin=origin,
         )
 
     def _state_text(self) -> str:

@@ -78,6 +78,12 @@ def show(number: str) -> ResponseReturnValue:
         own, viewer = find_own(number)
     except NotFound:
         return _link_page(number, LinkForm(formdata=None), status=404)
+    if own.number != number.upper():  # it was merged: a guest's cookie is for its path alone
+        flash(f"{number.upper()} goes on here, as {own.number}.", "success")
+        response = make_response(redirect(f"/tickets/{own.number}", 303))
+        if viewer.access is not None:
+            remember_access(response, own.number, viewer.access)
+        return response
     return _page(own, viewer)
 
 
@@ -173,6 +179,7 @@ def _trade(number: str, key: str) -> ResponseReturnValue:
         with suppress(NotFound):
             own = portal_queries.show_own(number, to=viewer)
             if viewer.person.is_active:
+                response = make_response(redirect(f"/tickets/{own.number}", 303))
                 remember_access(response, own.number, access)
     return response
 
@@ -215,7 +222,8 @@ def _say(
         return _page(*find_own(number))
     flash(notice, "success")
     anchor = f"#comment-{received.comment.id}" if received and received.comment else ""
-    return redirect(f"/tickets/{own.number}{anchor}", 303)
+    # A guest's cookie is for the number of its link, which leads to where a merged one goes on.
+    return redirect(f"/tickets/{number.upper()}{anchor}", 303)
 
 
 def _receive(ticket: Ticket, reply: Reply, viewer: Viewer) -> Received | None:
@@ -265,13 +273,16 @@ def _page(
     before = _number("before")
     comments, has_older = portal_queries.comments(own.id, before=before)
     files = attachments.chips(own.id, page.path, with_internal=False)
-    first = [] if has_older else [page.description(files[None])]
+    entries = [page.comment(row, files[row.id]) for row in comments]
+    if not has_older:  # a merge may have brought what is older
+        place = sum(row.created_at < own.created_at for row in comments)
+        entries.insert(place, page.description(files[None]))
     return render(
         "portal/show.html",
         fragment="main",
         status=status,
         ticket=page.view(),
-        entries=[*first, *(page.comment(row, files[row.id]) for row in comments)],
+        entries=entries,
         older_path=f"{page.path}?before={comments[0].id}" if has_older else "",
         newest_path=page.path if before is not None else "",
         reply=reply or ReplyForm(formdata=None),

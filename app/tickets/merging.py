@@ -2,8 +2,8 @@
 
 The merged ticket is closed and keeps its number, its history and its reply addresses; whoever
 looks for it by any of these is led to the survivor. Its conversation moves: each comment remembers
-the ticket on which it was written. ``Ticket.merged_into_id`` always names the last survivor, so that
-nobody follows more than one step, whatever was merged into what.
+where it was written. ``Ticket.merged_into_id`` always names the last survivor, so that nobody
+follows more than one step, whatever was merged into what.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ def merge(
         Conflict: one of them cannot be merged now; the message says why.
         Invalid: somebody not *agreed* upon would read more than before.
     """
-    _refuse_what_cannot_be(merged, survivor, now=now)
+    if reason := refusal(merged, survivor, now=now):
+        raise Conflict(reason)
     seen = outlook(merged, survivor)
     if not seen.strangers <= set(agreed):
         raise Invalid(
@@ -240,20 +241,21 @@ def undoable(merge_ids: Sequence[int], *, now: datetime) -> set[int]:
     return set(db.session.scalars(found))
 
 
-def _refuse_what_cannot_be(merged: Ticket, survivor: Ticket, *, now: datetime) -> None:
+def refusal(merged: Ticket, survivor: Ticket, *, now: datetime) -> str:
+    """Why these two cannot be merged now, in words; "" where they can."""
     if merged.id == survivor.id:
-        raise Conflict("A ticket cannot be merged into itself.")
+        return "A ticket cannot be merged into itself."
     for ticket in (merged, survivor):
         if ticket.deleted_at is not None:
-            raise Conflict(f"{ticket.number} is deleted. Restore it first.")
+            return f"{ticket.number} is deleted. Restore it first."
         if ticket.merged_into_id is not None:
             into = db.session.get_one(Ticket, ticket.merged_into_id).number
-            raise Conflict(f"{ticket.number} was merged into {into} already.")
+            return f"{ticket.number} was merged into {into} already."
     if survivor.status is Status.CANCELLED:
-        raise Conflict(f"{survivor.number} is cancelled. Open it again first, or keep the other.")
+        return f"{survivor.number} is cancelled. Open it again first, or keep the other."
     card = directory.groups().get(merged.group_id or 0)
     if card is not None and card.is_private and survivor.group_id != merged.group_id:
-        raise Conflict(
+        return (
             f"{merged.number} belongs to {card.name}, a private group, and {survivor.number} does "
             f"not. Keep {merged.number} in place of it, or move one of them first."
         )
@@ -261,7 +263,8 @@ def _refuse_what_cannot_be(merged: Ticket, survivor: Ticket, *, now: datetime) -
         Comment.ticket_id.in_((merged.id, survivor.id)), Comment.undo_until > now
     )
     if db.session.scalar(leaving.limit(1)) is not None:
-        raise Conflict("A reply on one of them is just leaving. Try again in a few seconds.")
+        return "A reply on one of them is just leaving. Try again in a few seconds."
+    return ""
 
 
 def _readers(ticket: Ticket) -> dict[int, Reader]:

@@ -32,6 +32,7 @@ class Viewer:
 
     person: Person
     ticket_id: int | None = None
+    access: TicketAccess | None = None  # what the link stands for
 
     @classmethod
     def by_access(cls, access: TicketAccess) -> Viewer:
@@ -45,7 +46,7 @@ class Viewer:
             .join(Ticket, Ticket.id == access.ticket_id)
             .where(Person.id == is_now.scalar_subquery())
         )
-        return cls(*db.session.execute(found).one())
+        return cls(*db.session.execute(found).one(), access)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class OwnComment:
     quoted: str
     is_automatic: bool
     source: Source
+    origin: str | None  # the number of the ticket that was merged into this one
     created_at: datetime
 
 
@@ -154,6 +156,7 @@ OWN_TICKET = sa.select(
     ANSWER_DUE.label("answer_due_at"),
     _commented_at(Comment.author_kind == AuthorKind.AGENT).label("last_answer_at"),
 ).join(Person, Person.id == Ticket.requester_id)
+_origin = sa.orm.aliased(Ticket)
 OWN_COMMENTS = (
     sa.select(
         Comment.id,
@@ -164,9 +167,11 @@ OWN_COMMENTS = (
         Comment.quoted,
         Comment.is_automatic,
         Comment.source,
+        _origin.number.label("origin"),
         Comment.created_at,
     )
     .outerjoin(Person, Person.id == Comment.author_id)
+    .outerjoin(_origin, _origin.id == Comment.origin_ticket_id)
     .where(Comment.ticket_id == sa.bindparam("ticket_id"), SHOWN_TO_CUSTOMERS)
     .order_by(Comment.created_at.desc(), Comment.id.desc())
     .limit(COMMENTS + 1)
