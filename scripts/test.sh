@@ -9,14 +9,14 @@ scripts/check.sh
 step "Migrations: from empty to the models, on SQLite and PostgreSQL"
 .venv/bin/python scripts/check_migrations.py
 
-# Tests that start whole desks have the machine for themselves: they kill and wait, and what they
-# need of both databases they start themselves.
+# Tests that start whole desks come first and apart: they kill and wait, and what they need of both
+# databases they start themselves.
 alone="tests/browser tests/faults tests/process tests/automation/test_sweepers.py
     tests/channels/test_mail_workers.py tests/routing/test_concurrency.py"
 ignored=
 if [ $# = 0 ]; then
     step "Tests of whole desks and of many processes"
-    .venv/bin/pytest -q $alone
+    .venv/bin/pytest -q -n 2 --dist loadfile $alone
     ignored=$(printf -- '--ignore=%s ' $alone)
 fi
 step "Tests on SQLite"
