@@ -43,6 +43,7 @@ class Settings:
     imap_url: str | None
     lmtp_listen: str | None
     authserv_id: str | None
+    verify_senders: bool
     storage_url: str | None
     trusted_proxies: int
     metrics_token: str | None
@@ -55,6 +56,11 @@ class Settings:
     def is_sqlite(self) -> bool:
         """True where the embedded database serves."""
         return self.database_url.startswith("sqlite")
+
+    @property
+    def checks_senders(self) -> bool:
+        """True where it is found out whether a mail is from whom it says."""
+        return self.authserv_id is not None or self.verify_senders
 
     @property
     def redis_socket(self) -> Path:
@@ -110,6 +116,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         imap_url=read("IMAP_URL", _scheme("imap", "imaps"), None),
         lmtp_listen=read("LMTP_LISTEN", _listen, None),
         authserv_id=read("AUTHSERV_ID", str, None),
+        verify_senders=read("VERIFY_SENDERS", _switch, False),
         storage_url=read("STORAGE_URL", _scheme("file"), None),
         trusted_proxies=read("TRUSTED_PROXIES", _whole_number, 0),
         metrics_token=read("METRICS_TOKEN", str, None),

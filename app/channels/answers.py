@@ -13,6 +13,7 @@ from app.accounts.models import Person
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core.db import db
 from app.core.settings_store import setting
+from app.mail.models import SenderCheck
 from app.tickets import conversation
 from app.tickets.attachments import StoredFile
 from app.tickets.models import Comment, Ticket
@@ -33,6 +34,8 @@ class Reply:
     message_ids: Sequence[str] = ()
     is_automatic: bool = False
     automatic_reason: str = ""  # why no machine answers it; of lists and bulk mail too
+    is_quiet: bool = False  # a mere thank-you: joined, and nothing else happens
+    sender_check: SenderCheck = SenderCheck.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,9 @@ def receive(ticket: Ticket, reply: Reply, *, by: Person, now: datetime) -> Recei
             quoted=reply.quoted,
             inbound_email_id=reply.inbound_email_id,
             is_automatic=reply.is_automatic,
+            is_quiet=reply.is_quiet,
         )
+        comment.sender_check = reply.sender_check
         return Received(ticket.id, ticket.number, comment)
     opened = take_in(
         NewTicket(
@@ -79,6 +84,7 @@ def receive(ticket: Ticket, reply: Reply, *, by: Person, now: datetime) -> Recei
             follow_up_of_id=ticket.id,
             inbound_message_ids=reply.message_ids,
             automatic_reason=reply.automatic_reason,
+            sender_check=reply.sender_check,
             decisions=[
                 ("threading", f"{ticket.number} is over, so its reply became a follow-up.", [])
             ],
@@ -110,6 +116,21 @@ def is_over(ticket: Ticket, *, now: datetime) -> bool:
     if ticket.status is not Status.CLOSED or ticket.closed_at is None:
         return False
     return ticket.closed_at < now - timedelta(days=int(setting("days_to_reopen")))
+
+
+def is_flood(ticket: Ticket, person_id: int, *, now: datetime) -> bool:
+    """True where somebody, or a machine of theirs, writes here without end; one statement."""
+    most = int(setting("comments_an_hour"))
+    newest = (
+        sa.select(Comment.id)
+        .where(
+            Comment.ticket_id == ticket.id,
+            Comment.author_id == person_id,
+            Comment.created_at > now - timedelta(hours=1),
+        )
+        .limit(most)
+    )
+    return len(db.session.scalars(newest).all()) >= most
 
 
 def follow_ups(ticket: Ticket) -> list[str]:

@@ -18,6 +18,7 @@ from app.core.db import db
 from app.core.errors import Conflict, Invalid
 from app.core.settings_store import setting, settings_of
 from app.mail import outbox
+from app.mail.models import SenderCheck
 from app.mail.tokens import reply_token
 from app.routing import assignment
 from app.routing.rules import Choice
@@ -106,6 +107,7 @@ class NewTicket:
     mailbox_id: int | None = None
     follow_up_of_id: int | None = None
     automatic_reason: str = ""
+    sender_check: SenderCheck = SenderCheck.UNKNOWN
     inbound_message_ids: Sequence[str] = ()
     by: Person | None = None
     decisions: Sequence[tuple[str, str, list[dict[str, Any]]]] = ()
@@ -178,6 +180,7 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
         "follow_up_of_id": new.follow_up_of_id,
         "source": new.source,
         "channel": new.channel[:100],
+        "sender_check": new.sender_check,
         "custom_fields": fields,
         "preview": preview_line(asker.name or asker.email, new.description),
         "created_at": now,

@@ -21,12 +21,13 @@ class Match:
     """The ticket that a mail names, and how, in words for the Why tab.
 
     ``is_secret``: by something that only whoever got a mail of the ticket knows. Its number is
-    told on the phone.
+    told on the phone. ``agent_id``: by a reply address that was made for this agent.
     """
 
     ticket_id: int
     how: str
     is_secret: bool = True
+    agent_id: int | None = None
 
 
 def find_ticket(mail: ParsedEmail, *, sender_id: int | None) -> Match | None:
@@ -35,6 +36,9 @@ def find_ticket(mail: ParsedEmail, *, sender_id: int | None) -> Match | None:
     At most three statements. Ids may have been seen on several tickets (mailers do reuse them):
     then the one where the sender takes part, else the newest.
     """
+    for ticket_id, agent_id in mailboxes.agent_ids(mail.recipients):
+        if db.session.get(Ticket, ticket_id) is not None:
+            return Match(ticket_id, "a reply address that was made for an agent", True, agent_id)
     for access_id in mailboxes.access_ids(mail.recipients):
         access = db.session.get(TicketAccess, access_id)
         if access is not None:
@@ -52,6 +56,18 @@ def find_ticket(mail: ParsedEmail, *, sender_id: int | None) -> Match | None:
                 how = f"[{number}] in its subject"
                 return Match(id_by_number[number], how, is_secret=False)
     return None
+
+
+def names_something(mail: ParsedEmail) -> bool:
+    """True where a ticket could be named: only then it matters who the sender really is."""
+    recipients = mail.recipients
+    return bool(
+        mail.in_reply_to
+        or mail.references
+        or _number.search(mail.subject)
+        or mailboxes.agent_ids(recipients)
+        or mailboxes.access_ids(recipients)
+    )
 
 
 def _by_message_ids(mail: ParsedEmail, sender_id: int | None) -> Match | None:

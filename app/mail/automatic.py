@@ -74,6 +74,11 @@ def classify(mail: ParsedEmail, *, return_path: str | None = None, is_own: bool 
     return Verdict(MailKind.ANSWER if answers and not is_list else MailKind.BULK, reason)
 
 
+def looks_like_an_answer(subject: str) -> bool:
+    """True for a subject that mailers give to automatic answers, whatever their headers say."""
+    return bool(_answer_subject.match(subject))
+
+
 def _bounce_reason(mail: ParsedEmail, sender: str, *, null_path: bool) -> str:
     report = mail.header("content-type").lower()
     if mail.content_type == "multipart/report" and "disposition-notification" not in report:

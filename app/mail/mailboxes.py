@@ -69,21 +69,31 @@ def without_token(address: str) -> str:
     """``support+anything@x`` and ``support<separator>TOKEN@x`` as ``support@x``; lower case."""
     local, _, domain = address.lower().rpartition("@")
     head, separator, tail = local.rpartition(str(setting("reply_separator")))
-    if separator and len(tail) == tokens.LENGTH:
+    if separator and len(tail) in (tokens.LENGTH, tokens.AGENT_LENGTH):
         local = head
     return f"{local.partition('+')[0]}@{domain}"
 
 
 def access_ids(recipients: Iterable[str]) -> list[int]:
     """The ids in the reply tokens of these addresses; forged ones are passed over."""
-    found = []
-    for address in recipients:
-        local = address.rpartition("@")[0]
-        tail = local.rpartition(str(setting("reply_separator")))[2]
-        access_id = tokens.read_reply_token(tail)
-        if access_id is not None:
-            found.append(access_id)
-    return found
+    found = map(tokens.read_reply_token, _tails(recipients))
+    return [access_id for access_id in found if access_id is not None]
+
+
+def agent_ids(recipients: Iterable[str]) -> list[tuple[int, int]]:
+    """The ids of ticket and agent in the tokens of agents among these addresses."""
+    return [ids for ids in map(tokens.read_agent_token, _tails(recipients)) if ids is not None]
+
+
+def returned_ids(recipients: Iterable[str]) -> list[int]:
+    """The ids of mails of ours in the return tokens among these addresses."""
+    found = map(tokens.read_return_token, _tails(recipients))
+    return [email_id for email_id in found if email_id is not None]
+
+
+def _tails(recipients: Iterable[str]) -> list[str]:
+    separator = str(setting("reply_separator"))
+    return [address.rpartition("@")[0].rpartition(separator)[2] for address in recipients]
 
 
 def _load() -> dict[str, MailboxCard]:

@@ -184,11 +184,11 @@ def _write_receipt(
     db.session.execute(insert)
 
 
-RAW = sa.select(InboundEmail.raw, InboundEmail.return_path, InboundEmail.mailbox_id).where(
-    InboundEmail.id == sa.bindparam("email_id")
-)
+RAW = sa.select(
+    InboundEmail.raw, InboundEmail.return_path, InboundEmail.mailbox_id, InboundEmail.is_released
+).where(InboundEmail.id == sa.bindparam("email_id"))
 
 
-def find(email_id: int) -> sa.Row[bytes, str | None, int]:
-    """A stored mail: raw bytes, return path, mailbox."""
+def find(email_id: int) -> sa.Row[bytes, str | None, int, bool]:
+    """A stored mail: raw bytes, return path, mailbox, whether it is let through as no spam."""
     return db.session.connection().execute(RAW, {"email_id": email_id}).one()

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from flask import current_app
 
 from app.accounts import directory
 from app.accounts.directory import AgentCard
@@ -18,12 +19,15 @@ from app.accounts.models import Person, PersonEmail
 from app.core.db import db
 from app.mail import outbox
 from app.mail.models import OutboundEmail
-from app.mail.tokens import reply_token
+from app.mail.tokens import agent_token, reply_token
+from app.settings import Settings
 from app.tickets import keys
 from app.tickets.attachments import StoredFile
 from app.tickets.models import Comment, HeldEmail, Participant, SlaClock, Ticket, TicketMessageId
 from app.tickets.words import Visibility
 
+# Notices to which an agent may answer by mail, where it can be told that it was the agent.
+ANSWERABLE = ("assigned", "group_ticket", "customer_reply", "sla_warning", "sla_breach")
 MOST_IN_GROUP = 50  # a notice to a group goes to so many members at most
 
 
@@ -148,6 +152,11 @@ def mail_held(ticket: Ticket, held: HeldEmail, *, now: datetime) -> None:
     _tell_agents("mail_held", ticket, _holder(ticket), now=now, author=author, reason=held.reason)
 
 
+def mail_came_back(ticket: Ticket, told: str, *, body: str, now: datetime) -> None:
+    """Tell the assignee, else the group, that a mail to a customer did not arrive."""
+    _tell_agents("mail_came_back", ticket, _holder(ticket), now=now, told=told, body=body)
+
+
 def sla_warned(ticket: Ticket, clock: SlaClock, *, now: datetime) -> None:
     """Tell the assignee, else the group, that a target is near."""
     _tell_agents("sla_warning", ticket, _holder(ticket), now=now, **_clock(clock))
@@ -265,6 +274,8 @@ def _agents_rows(
     comment: Comment | None = None,
     **extra: Any,
 ) -> list[dict[str, Any]]:
+    settings: Settings = current_app.extensions["settings"]
+    can_answer = kind in ANSWERABLE and settings.checks_senders
     return [
         outbox.row(
             kind,
@@ -274,12 +285,14 @@ def _agents_rows(
                 **common(ticket.number, ticket.subject),
                 "recipient": person.name,
                 "priority": ticket.priority.label,
+                "can_answer": can_answer,
                 **extra,
             },
             now=now,
             mailbox_id=ticket.mailbox_id,
             ticket_id=ticket.id,
             comment_id=comment.id if comment else None,
+            reply_token=agent_token(ticket.id, person.id) if can_answer else "",
             is_automatic=True,
         )
         for person in to

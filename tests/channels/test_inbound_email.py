@@ -11,14 +11,12 @@ import sqlalchemy as sa
 from flask import Flask
 
 from app.accounts.models import Person, PersonEmail
-from app.channels import inbound_email
+from app.channels import inbound_email, incoming
 from app.core.db import db
 from app.core.settings_store import change_setting
 from app.mail import receiving
 from app.mail.commands import mail as mail_command
 from app.mail.models import InboundEmail, InboundState, OutboundEmail
-from app.mail.tokens import reply_token
-from app.tickets import keys
 from app.tickets.models import (
     Attachment,
     Comment,
@@ -31,38 +29,11 @@ from app.tickets.models import (
 )
 from app.tickets.words import ParticipantKind, Priority, Source, Status
 from tests import factories
+from tests.channels.mails import ANN, NOW, deliver, raw, token_address
 
 pytestmark = pytest.mark.usefixtures("app")
 
 SAMPLES = Path(__file__).parent.parent / "mail" / "samples"
-NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-ANN = "ann@customer.example"
-
-
-def raw(
-    text: str = "It works now.",
-    *,
-    sender: str = f"Ann Lee <{ANN}>",
-    to: str = "support@desk.example",
-    subject: str = "Re: Help",
-    message_id: str = "",
-    **fields: str,
-) -> bytes:
-    lines = [f"From: {sender}", f"To: {to}", f"Subject: {subject}"]
-    lines += [f"Message-ID: <{message_id or f'{abs(hash(text))}@customer.example'}>"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
-    return "\r\n".join([*lines, "Content-Type: text/plain; charset=utf-8", "", text]).encode()
-
-
-def deliver(content: bytes, now: datetime = NOW) -> InboundEmail:
-    """Store a mail and let the worker read it."""
-    told = receiving.envelope(content)
-    receiving.store(content, None, now=now)
-    db.session.commit()
-    inbound_email.process_due(lambda: now)
-    db.session.expire_all()
-    mine = sa.select(InboundEmail).where(InboundEmail.content_hash == told.content_hash)
-    return db.session.scalars(mine.order_by(InboundEmail.id.desc())).first()  # type: ignore[return-value]
 
 
 def sample(name: str) -> InboundEmail:
@@ -97,12 +68,6 @@ def ticket() -> Ticket:
     )
     db.session.commit()
     return ticket
-
-
-def token_address(ticket: Ticket, person: Person) -> str:
-    access = keys.access_rows(ticket.id, [person.id], now=NOW)[person.id]
-    db.session.commit()
-    return f"support+{reply_token(access)}@desk.example"
 
 
 # New tickets
@@ -381,7 +346,7 @@ def test_a_mail_without_sender_rests_in_quarantine() -> None:
 def test_a_mail_that_fails_five_times_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     real = inbound_email.ingest
 
-    def fail(mail: inbound_email.Mail, *, now: datetime) -> inbound_email.Outcome:
+    def fail(mail: incoming.Mail, *, now: datetime) -> incoming.Outcome:
         if mail.parsed.subject == "bad":
             db.session.add(Person(name="half done", created_at=now))
             db.session.flush()

@@ -52,6 +52,7 @@ def test_all_that_is_queued_can_be_rendered(app: Flask) -> None:
         created_at=NOW,
     )
     notifications.mail_held(ticket, held, now=NOW)
+    notifications.mail_came_back(ticket, "It came back.", body="Lift it.", now=NOW)
     clock = db.session.scalars(sa.select(SlaClock).where(SlaClock.ticket_id == ticket.id)).first()
     assert clock is not None
     notifications.sla_warned(ticket, clock, now=NOW)

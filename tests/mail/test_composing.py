@@ -35,7 +35,13 @@ CASES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         ["Hello there,", "http://localhost/tickets/TKT-7K2M9QXA?key=K"],
     ),
     "ticket_reply": (
-        {**TICKET, "key": "K", "author": "Bob", "body": "Turn it off.", "files": [{"name": "a & b.pdf"}]},
+        {
+            **TICKET,
+            "key": "K",
+            "author": "Bob",
+            "body": "Turn it off.",
+            "files": [{"name": "a & b.pdf"}],
+        },
         "Re: [TKT-7K2M9QXA] Panel & <b>door</b>",
         ["Turn it off.", "- a & b.pdf", "Bob, Deskhand", "/tickets/TKT-7K2M9QXA?key=K"],
     ),
@@ -58,6 +64,11 @@ CASES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         {**AGENT, "author": "Eve", "reason": "Not a participant."},
         "[TKT-7K2M9QXA] A mail from someone new waits",
         ["Eve", "Not a participant.", "http://localhost/desk/tickets/TKT-7K2M9QXA"],
+    ),
+    "mail_came_back": (
+        {**AGENT, "told": "The mail to ann@x came back: 5.1.1 no such user.", "body": "Try it."},
+        "[TKT-7K2M9QXA] A mail did not arrive: Panel & <b>door</b>",
+        ["ann@x came back", "Try it.", "http://localhost/desk/tickets/TKT-7K2M9QXA"],
     ),
     "sla_warning": (
         {**AGENT, "target": "First response", "due_at": NOW.isoformat()},

@@ -1,0 +1,85 @@
+"""Mail that nobody wants: whose is not read, and what the mail server calls spam."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.core.cache import reference
+from app.core.db import db
+from app.core.errors import Invalid, NotFound
+from app.core.settings_store import setting
+from app.mail import mailboxes
+from app.mail.models import BlockedSender
+from app.mail.parsing import ParsedEmail
+
+WRONG = "Enter an address such as name@example.com, or a domain such as example.com."
+
+
+def blocked_by(address: str) -> str:
+    """The address or domain by which this sender is blocked, or ""; cached."""
+    patterns = reference("blocked_senders", _load)
+    address = address.lower()
+    if address in patterns:
+        return address
+    labels = address.rpartition("@")[2].split(".")
+    parents = (".".join(labels[n:]) for n in range(len(labels)))
+    return next((domain for domain in parents if domain in patterns), "")
+
+
+def block(pattern: str, *, reason: str = "", by_id: int | None, now: datetime) -> BlockedSender:
+    """Read no more mail of an address, or of a domain with all below it. Twice is once.
+
+    Raises:
+        Invalid: neither an address nor a domain, a whole top-level domain, or one of our own.
+    """
+    pattern = pattern.strip().lower()
+    domain = pattern.rpartition("@")[2]
+    odd = any(c.isspace() or not c.isprintable() for c in pattern)
+    if odd or "." not in domain.strip(".") or pattern.startswith("@") or len(pattern) > 254:
+        raise Invalid(WRONG, {"pattern": WRONG})
+    ours = "This is an address of the desk itself."
+    if mailboxes.is_own(pattern) or any(box.endswith(f"@{pattern}") for box in _own()):
+        raise Invalid(ours, {"pattern": ours})
+    row = db.session.get(BlockedSender, pattern)
+    if row is None:
+        row = BlockedSender(
+            pattern=pattern, reason=reason[:300], created_by_id=by_id, created_at=now
+        )
+        db.session.add(row)
+        db.session.flush()
+    return row
+
+
+def unblock(pattern: str) -> None:
+    """Read this sender's mail again; what was ignored meanwhile stays in the ledger.
+
+    Raises:
+        NotFound: it is not blocked.
+    """
+    row = db.session.get(BlockedSender, pattern.strip().lower())
+    if row is None:
+        raise NotFound("This sender is not blocked.")
+    db.session.delete(row)
+    db.session.flush()
+
+
+def called_spam(mail: ParsedEmail) -> str:
+    """The field by which the mail server says that a mail is spam, or "".
+
+    The settings name the fields. Whoever forges one harms only his own mail.
+    """
+    for name in setting("spam_headers"):
+        value = mail.header(str(name).lower()).strip()
+        if value.lower().startswith(("yes", "true")):
+            return f"{name}: {value[:80]}"
+    return ""
+
+
+def _own() -> list[str]:
+    return list(mailboxes.mailboxes())
+
+
+def _load() -> frozenset[str]:
+    return frozenset(db.session.scalars(sa.select(BlockedSender.pattern)))
