@@ -22,7 +22,7 @@ migrate: setup ## Bring the database up to date
 	@$(BIN)/deskhand db upgrade $(ARGS)
 
 test: setup-dev ## Check and test everything, on SQLite and PostgreSQL (ARGS for pytest)
-	@scripts/browser.sh && scripts/test.sh $(ARGS)
+	@scripts/browser.sh && scripts/dovecot.sh && scripts/test.sh $(ARGS)
 
 soak: setup-dev ## Let mail flow for many minutes while everything is killed in turn
 	@$(BIN)/pytest -m soak -s tests/faults $(ARGS)

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import sqlalchemy as sa
 from flask import current_app
 
+from app.core.cache import reference
 from app.core.db import db
 from app.core.sealing import seal, unseal
 from app.mail import mailboxes
@@ -81,15 +82,26 @@ class ImapAccount:
         return OAuth2(**json.loads(unseal(self.sealed)))
 
 
-def imap_accounts(*, now: datetime) -> list[ImapAccount]:
-    """Every active mailbox that is fetched by IMAP, the one of the environment included."""
+def imap_accounts() -> list[ImapAccount]:
+    """Every active mailbox that is fetched by IMAP, the one of the environment included; cached."""
+    return reference("imap accounts", _load)
+
+
+def _load() -> list[ImapAccount]:
     rows = sa.select(Mailbox).where(Mailbox.is_active).order_by(Mailbox.id)
-    found = [account for row in db.session.scalars(rows) if (account := imap_account(row))]
+    return [account for row in db.session.scalars(rows) if (account := imap_account(row))]
+
+
+def make_first_mailbox(*, now: datetime) -> None:
+    """See that ``DESKHAND_IMAP_URL`` has its mailbox; the caller is in a transaction that writes.
+
+    One that an admin has switched off stays so.
+    """
     settings: Settings = current_app.extensions["settings"]
-    if settings.imap_url and settings.mail_from.lower() not in mailboxes.mailboxes():
+    address = settings.mail_from.lower()
+    known = sa.select(Mailbox.id).where(Mailbox.address == address)
+    if settings.imap_url and db.session.scalar(known) is None:
         mailboxes.default(now=now)
-        return imap_accounts(now=now)
-    return found
 
 
 def imap_account(mailbox: Mailbox) -> ImapAccount | None:
