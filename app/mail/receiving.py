@@ -12,12 +12,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.db import db
 from app.core.jobs import Job, ring
-from app.mail import headers, mailboxes, mime
+from app.mail import headers, large, mailboxes, mime
 from app.mail.mailboxes import MailboxCard
 from app.mail.models import Channel, InboundEmail, InboundState, MailReceipt
 from app.mail.parsing import DELIVERY_FIELDS
 
 MAX_SIZE = 60_000_000  # bytes of a mail that is read; a larger one is kept in quarantine
+PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,6 @@ def envelope(raw: bytes) -> Envelope:
     """
     root = mime.read(raw)
     told = [value for name, value in root.fields if name in ("from", "date", "subject")]
-    body = raw[root.start :].replace(b"\r\n", b"\n").rstrip()
     ids = headers.message_ids(root.get("message-id")[:2000])
     paths = [value.strip() for value in root.get_all("return-path")]
     senders = headers.addresses(root.get("from"))
@@ -76,12 +76,30 @@ def envelope(raw: bytes) -> Envelope:
     ]
     return Envelope(
         message_id=ids[0] if ids else "",
-        content_hash=hashlib.sha256(b"\0".join([*told, body])).hexdigest(),
+        content_hash=_hash(told, raw, root.start),
         return_path=paths[0].strip("<>")[:254] if paths else None,
         sender=senders[0].email[:254] if senders else "",
         subject=headers.decode_words(root.get("subject"))[:500],
         recipients=tuple(named),
     )
+
+
+def _hash(told: list[bytes], raw: bytes, start: int) -> str:
+    """SHA-256 of what a mail tells and its body from *start*, read piece by piece."""
+    digest = hashlib.sha256(b"".join(value + b"\0" for value in told))
+    end = len(raw)
+    while end > start:
+        tail = raw[max(start, end - PIECE) : end]
+        end -= len(tail) - len(kept := tail.rstrip())
+        if kept:
+            break
+    while start < end:
+        stop = min(start + PIECE, end)
+        if raw[stop - 1 : stop + 1] == b"\r\n" and stop < end:
+            stop += 1  # a line end stays in one piece
+        digest.update(raw[start:stop].replace(b"\r\n", b"\n"))
+        start = stop
+    return digest.hexdigest()
 
 
 def store(
@@ -116,7 +134,7 @@ def store(
             return_path=told.return_path,
             sender=told.sender,
             subject=told.subject,
-            raw=raw,
+            raw=large.room_for(raw),
             size=len(raw),
             state=state,
             reason=reason,
@@ -130,8 +148,10 @@ def store(
     is_new = email_id is not None
     if email_id is None:
         email_id, state, reason = _stored_before(box.id, told)
-    elif state is InboundState.WAITING:
-        ring(Job.PROCESS_MAIL)
+    else:
+        large.write(email_id, raw)
+        if state is InboundState.WAITING:
+            ring(Job.PROCESS_MAIL)
     _write_receipt(box.id, email_id, origin, is_copy=not is_new, now=now)
     return Stored(is_new, state, reason, email_id)
 
@@ -184,11 +204,27 @@ def _write_receipt(
     db.session.execute(insert)
 
 
-RAW = sa.select(
-    InboundEmail.raw, InboundEmail.return_path, InboundEmail.mailbox_id, InboundEmail.is_released
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stored mail; ``is_released``: let through as no spam."""
+
+    raw: bytes
+    return_path: str | None
+    mailbox_id: int
+    is_released: bool
+
+
+FOUND = sa.select(
+    sa.case((InboundEmail.size <= large.LARGE, InboundEmail.raw)).label("raw"),
+    InboundEmail.size,
+    InboundEmail.return_path,
+    InboundEmail.mailbox_id,
+    InboundEmail.is_released,
 ).where(InboundEmail.id == sa.bindparam("email_id"))
 
 
-def find(email_id: int) -> sa.Row[bytes, str | None, int, bool]:
-    """A stored mail: raw bytes, return path, mailbox, whether it is let through as no spam."""
-    return db.session.connection().execute(RAW, {"email_id": email_id}).one()
+def find(email_id: int) -> Found:
+    """A stored mail, its bytes in memory once."""
+    row = db.session.connection().execute(FOUND, {"email_id": email_id}).one()
+    raw = large.read(email_id, row.size) if row.raw is None else row.raw
+    return Found(raw, row.return_path, row.mailbox_id, row.is_released)
