@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from app.core.db import db
 from app.core.jobs import Job, ring
+from app.mail import outbox
 from app.mail.models import FailingAddress, OutboundEmail, OutboundState
 
 _no_sync = {"synchronize_session": False}
@@ -77,7 +78,12 @@ def clear(address: str, *, send_again: bool, now: datetime) -> int:
         again = sa.update(OutboundEmail).where(OutboundEmail.id.in_([mail.id for mail in mails]))
         db.session.execute(
             again.values(
-                state=OutboundState.QUEUED, due_at=now, created_at=now, attempts=0, error=""
+                state=OutboundState.QUEUED,
+                due_at=now,
+                give_up_at=now + outbox.GIVE_UP_AFTER,
+                attempts=0,
+                error="",
+                locked_until=None,
             ),
             execution_options=_no_sync,
         )
