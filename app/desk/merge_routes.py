@@ -138,7 +138,7 @@ def _choose(ticket: Ticket, person: Person, *, problem: str = "") -> ResponseRet
         path=f"/desk/tickets/{ticket.number}",
         ahead=None,
         own=[row for row in own if row.id != ticket.id][:OFFERED],
-        found=[row for row in found if row.id != ticket.id],
+        found=[row for row in found if row.id != ticket.id][:OFFERED],
         q=text,
         problem=problem,
     )
