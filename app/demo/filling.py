@@ -23,7 +23,7 @@ from app.demo import company
 from app.demo.company import DOMAIN, HISTORY
 from app.demo.drafts import Draft, World
 from app.demo.stories import Story
-from app.mail.models import InboundEmail, InboundState
+from app.mail.models import InboundEmail, InboundState, RawEmail
 from app.routing.rules import Agent, Desk, active_rules, hindrance
 from app.search.bulk import index_built_afterwards
 from app.tickets import catalog
@@ -56,6 +56,7 @@ TABLES: dict[str, Any] = {
     "decision_record": DecisionRecord.__table__,
     "attachment": Attachment.__table__,
     "inbound_email": InboundEmail.__table__,
+    "raw_email": RawEmail.__table__,
     "held_email": HeldEmail.__table__,
     "participant": Participant.__table__,
 }
@@ -203,7 +204,6 @@ def _hold(connection: sa.Connection, world: World, drafts: Sequence[Draft]) -> N
                 "content_hash": f"{world.rng.getrandbits(256):064x}",
                 "sender": address,
                 "subject": subject[:500],
-                "raw": raw,
                 "size": len(raw),
                 "state": InboundState.HELD,
                 "reason": reason,
@@ -213,6 +213,7 @@ def _hold(connection: sa.Connection, world: World, drafts: Sequence[Draft]) -> N
                 "done_at": at,
             }
         )
+        world.tables["raw_email"].append({"inbound_email_id": mail_id, "raw": raw})
         world.tables["held_email"].append(
             {
                 "ticket_id": draft.id,

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import sqlite3
 from io import BytesIO
+from typing import Any
 
 import sqlalchemy as sa
 
 from app.core.db import connection_of, db
-from app.mail.models import InboundEmail
+from app.mail.models import RawEmail
 
 LARGE = 1_000_000  # bytes from which it is worth the statements
 PIECE = 4_000_000  # bytes; PostgreSQL sends each as twice as many characters
 
-_piece = sa.select(
-    sa.func.substring(InboundEmail.raw, sa.bindparam("start"), sa.bindparam("length"))
-).where(InboundEmail.id == sa.bindparam("email_id"))
+_table: Any = RawEmail.__table__
+INSERT = sa.insert(_table)
+ROOM = sa.insert(_table).values(
+    inbound_email_id=sa.bindparam("email_id"), raw=sa.func.zeroblob(sa.bindparam("size"))
+)
+READ_PIECE = sa.select(
+    sa.func.substring(RawEmail.raw, sa.bindparam("start"), sa.bindparam("length"))
+).where(RawEmail.inbound_email_id == sa.bindparam("email_id"))
 
 
 def read(email_id: int, size: int) -> bytes:
@@ -30,7 +36,7 @@ def read(email_id: int, size: int) -> bytes:
         (mapped,) = database.execute("PRAGMA mmap_size").fetchone()
         database.execute("PRAGMA mmap_size = 0")
         try:
-            with database.blobopen("inbound_email", "raw", email_id, readonly=True) as blob:
+            with database.blobopen("raw_email", "raw", email_id, readonly=True) as blob:
                 while piece := blob.read(LARGE):
                     kept.write(piece)
         finally:
@@ -39,22 +45,20 @@ def read(email_id: int, size: int) -> bytes:
         connection = db.session.connection()
         for start in range(1, size + 1, PIECE):  # SQL counts from 1
             where = {"email_id": email_id, "start": start, "length": PIECE}
-            kept.write(connection.scalar(_piece, where) or b"")
+            kept.write(connection.scalar(READ_PIECE, where) or b"")
     return kept.getvalue()  # of a buffer that nobody writes to: no copy
 
 
-def room_for(raw: bytes) -> bytes | sa.ColumnElement[bytes]:
-    """What an insert puts in place of a mail that `write` writes."""
-    if len(raw) > LARGE and _sqlite() is not None:
-        return sa.func.zeroblob(len(raw), type_=sa.LargeBinary())
-    return raw
-
-
-def write(email_id: int, raw: bytes) -> None:
-    """Write what `room_for` left out, in the same transaction."""
-    if len(raw) > LARGE and (database := _sqlite()) is not None:
+def insert(email_id: int, raw: bytes) -> None:
+    """Keep the raw mail, in the running transaction."""
+    database = _sqlite() if len(raw) > LARGE else None
+    connection = db.session.connection()
+    if database is None:
+        connection.execute(INSERT, {"inbound_email_id": email_id, "raw": raw})
+    else:
+        connection.execute(ROOM, {"email_id": email_id, "size": len(raw)})
         with (
-            database.blobopen("inbound_email", "raw", email_id) as blob,
+            database.blobopen("raw_email", "raw", email_id) as blob,
             memoryview(raw) as view,
         ):
             for start in range(0, len(view), LARGE):

@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, deferred, mapped_column
+from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.db import Base
 
@@ -157,7 +158,6 @@ class InboundEmail(Base):
     return_path: Mapped[str | None] = mapped_column(sa.String(254))  # "" is the null return path
     sender: Mapped[str] = mapped_column(sa.String(254), default="")
     subject: Mapped[str] = mapped_column(sa.String(500), default="")
-    raw: Mapped[bytes] = deferred(mapped_column(sa.LargeBinary))
     size: Mapped[int]
     state: Mapped[InboundState] = mapped_column(default=InboundState.WAITING)
     reason: Mapped[str] = mapped_column(sa.Text, default="")  # why ignored, held or quarantined
@@ -168,6 +168,24 @@ class InboundEmail(Base):
     received_at: Mapped[datetime]
     due_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
+    content: Mapped[RawEmail] = relationship(cascade="all, delete-orphan", passive_deletes=True)
+    raw: AssociationProxy[bytes] = association_proxy(
+        "content", "raw", creator=lambda raw: RawEmail(raw=raw)
+    )
+
+
+class RawEmail(Base):
+    """The bytes of a mail that came in.
+
+    A table of its own, because SQLite writes a row anew, whole, with every change of it, and what
+    becomes of a mail is written several times.
+    """
+
+    __tablename__ = "raw_email"
+    inbound_email_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("inbound_email.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    raw: Mapped[bytes] = mapped_column(sa.LargeBinary)
 
 
 class Channel(StrEnum):

@@ -14,7 +14,7 @@ from app.core.db import db
 from app.core.jobs import Job, ring
 from app.mail import headers, large, mailboxes, mime
 from app.mail.mailboxes import MailboxCard
-from app.mail.models import Channel, InboundEmail, InboundState, MailReceipt
+from app.mail.models import Channel, InboundEmail, InboundState, MailReceipt, RawEmail
 from app.mail.parsing import DELIVERY_FIELDS
 
 MAX_SIZE = 60_000_000  # bytes of a mail that is read; a larger one is kept in quarantine
@@ -134,7 +134,6 @@ def store(
             return_path=told.return_path,
             sender=told.sender,
             subject=told.subject,
-            raw=large.room_for(raw),
             size=len(raw),
             state=state,
             reason=reason,
@@ -149,7 +148,7 @@ def store(
     if email_id is None:
         email_id, state, reason = _stored_before(box.id, told)
     else:
-        large.write(email_id, raw)
+        large.insert(email_id, raw)
         if state is InboundState.WAITING:
             ring(Job.PROCESS_MAIL)
     _write_receipt(box.id, email_id, origin, is_copy=not is_new, now=now)
@@ -214,13 +213,17 @@ class Found:
     is_released: bool
 
 
-FOUND = sa.select(
-    sa.case((InboundEmail.size <= large.LARGE, InboundEmail.raw)).label("raw"),
-    InboundEmail.size,
-    InboundEmail.return_path,
-    InboundEmail.mailbox_id,
-    InboundEmail.is_released,
-).where(InboundEmail.id == sa.bindparam("email_id"))
+FOUND = (
+    sa.select(
+        sa.case((InboundEmail.size <= large.LARGE, RawEmail.raw)).label("raw"),
+        InboundEmail.size,
+        InboundEmail.return_path,
+        InboundEmail.mailbox_id,
+        InboundEmail.is_released,
+    )
+    .join_from(InboundEmail, RawEmail)
+    .where(InboundEmail.id == sa.bindparam("email_id"))
+)
 
 
 def find(email_id: int) -> Found:

@@ -503,7 +503,6 @@ def upgrade() -> None:
         sa.Column("return_path", sa.String(length=254), nullable=True),
         sa.Column("sender", sa.String(length=254), nullable=False),
         sa.Column("subject", sa.String(length=500), nullable=False),
-        sa.Column("raw", sa.LargeBinary(), nullable=True),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
@@ -538,6 +537,18 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_inbound_email_state_id", ["state", "id"], unique=False)
 
+    op.create_table(
+        "raw_email",
+        sa.Column("inbound_email_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["inbound_email_id"],
+            ["inbound_email.id"],
+            name=op.f("fk_raw_email_inbound_email_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("inbound_email_id", name=op.f("pk_raw_email")),
+    )
     op.create_table(
         "mail_receipt",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -2045,6 +2056,7 @@ def downgrade() -> None:
     op.drop_table("login_session")
     op.drop_table("mailbox_poll")
     op.drop_table("mail_receipt")
+    op.drop_table("raw_email")
     with op.batch_alter_table("inbound_email", schema=None) as batch_op:
         batch_op.drop_index("ix_inbound_email_state_id")
         batch_op.drop_index(

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import undefer
 
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
@@ -79,7 +78,6 @@ def mail(text: str = "Help") -> tuple[str, bytes]:
 def stored(message_id: str) -> list[InboundEmail]:
     db.session.rollback()
     by_id = sa.select(InboundEmail).where(InboundEmail.message_id == message_id.strip("<>"))
-    by_id = by_id.options(undefer(InboundEmail.raw))
     return list(db.session.scalars(by_id.order_by(InboundEmail.mailbox_id)))
 
 
