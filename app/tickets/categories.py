@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -97,18 +97,30 @@ def refuse_last(row: Category) -> None:
         raise Conflict("This is the only category that is open for new tickets. Open another one.")
 
 
-def move(row: Kind, rows: list[Kind], step: int, *, by: Person, now: datetime) -> None:
-    """Move *row* up (-1) or down (1) among *rows*, which stand in their order."""
-    at = next(n for n, other in enumerate(rows) if other.id == row.id)
-    to = min(max(at + step, 0), len(rows) - 1)
-    if at == to:
+def put_in_order(ids: Sequence[int], *, by: Person, now: datetime) -> None:
+    """Show the categories in the order of *ids*.
+
+    Raises:
+        Conflict: somebody has made or deleted one meanwhile.
+    """
+    order = (Category.position, Category.id)
+    rows = {row.id: row for row in db.session.scalars(sa.select(Category).order_by(*order))}
+    if sorted(ids) != sorted(rows):
+        raise Conflict("The categories have changed meanwhile. Here is how they stand now.")
+    if list(ids) == list(rows):
         return
-    rows.insert(to, rows.pop(at))
-    for position, other in enumerate(rows, start=1):
-        other.position = position
-    thing = Category.__tablename__ if isinstance(row, Category) else Subcategory.__tablename__
-    words = {"old": str(at + 1), "new": str(to + 1)}
-    audit.write("moved", thing, row.id, row.name, field="Place", **words, by=by, now=now)
+    before = ", ".join(row.name for row in rows.values())
+    for position, category_id in enumerate(ids, start=1):
+        rows[category_id].position = position
+    after = ", ".join(rows[category_id].name for category_id in ids)
+    audit.write(
+        *("ordered", "category", None, "All categories"),
+        field="Order",
+        old=before,
+        new=after,
+        by=by,
+        now=now,
+    )
 
 
 def free_key(name: str, taken: Collection[str]) -> str:

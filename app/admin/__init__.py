@@ -1,0 +1,1 @@
+"""Administration: everything that supervisors and admins set up in the browser."""

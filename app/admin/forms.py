@@ -1,0 +1,111 @@
+"""What the forms of administration share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from wtforms import (
+    BooleanField,
+    Field,
+    HiddenField,
+    IntegerField,
+    SelectChoice,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from app.core.errors import DomainError, Invalid
+from app.web.forms import BaseForm, one_line, storable, stripped
+
+Choices = list[SelectChoice]
+
+
+class AdminForm(BaseForm):
+    """A form whose errors may also come from the action behind it."""
+
+    def __init__(self, **options: Any) -> None:
+        self.problem = ""  # what is wrong with the whole
+        super().__init__(**options)
+
+    @property
+    def shown(self) -> list[Field]:
+        """The fields that people see, in their order."""
+        return [field for field in self if not isinstance(field, HiddenField)]
+
+    def take(self, error: DomainError) -> None:
+        """Put what an action has refused beside the fields, and the rest above the form."""
+        errors = error.errors if isinstance(error, Invalid) else {}
+        for name, message in errors.items():
+            if name in self:
+                self[name].errors = (message,)
+        if not any(name in self for name in errors):
+            self.problem = error.message
+
+
+class ChecksField(SelectMultipleField):
+    """Any number of a list, as checkboxes; ``data`` are the chosen values."""
+
+    widget = ListWidget(prefix_label=False)  # type: ignore[assignment]
+    option_widget = CheckboxInput()  # type: ignore[assignment]
+
+
+def line(label: str, hint: str = "", *, most: int = 100, needed: bool = True) -> StringField:
+    """A field for one line."""
+    checks = [Length(max=most, message=f"At most {most} characters."), one_line]
+    if needed:
+        checks.insert(0, InputRequired("Fill this in."))
+    return StringField(
+        label, checks, description=hint, filters=[stripped], render_kw={"maxlength": most}
+    )
+
+
+def text(label: str, hint: str = "", *, most: int = 10_000, needed: bool = False) -> TextAreaField:
+    """A field for several lines."""
+    checks = [Length(max=most, message=f"At most {most:,} characters."), storable]
+    if needed:
+        checks.insert(0, InputRequired("Fill this in."))
+    return TextAreaField(label, checks, description=hint, filters=[_lf, stripped])
+
+
+def number(
+    label: str, hint: str = "", *, least: int = 0, most: int = 1_000_000, needed: bool = True
+) -> IntegerField:
+    """A field for a whole number."""
+    bounds = NumberRange(least, most, f"A whole number from {least} to {most:,}.")
+    first = InputRequired("Enter a number.") if needed else Optional()
+    return IntegerField(
+        label, [first, bounds], description=hint, render_kw={"inputmode": "numeric"}
+    )
+
+
+def tick(label: str, hint: str = "", *, default: bool = False) -> BooleanField:
+    """A checkbox."""
+    return BooleanField(label, description=hint, default=default)
+
+
+def checks(label: str, hint: str = "") -> ChecksField:
+    """Any number of a list; the form fills in ``choices``."""
+    return ChecksField(label, description=hint)  # type: ignore[no-untyped-call]
+
+
+def ids(field: ChecksField) -> list[int]:
+    """The chosen values as ids; a value that is no id was refused by the field."""
+    return [int(value) for value in field.data or ()]
+
+
+def options(pairs: Iterable[tuple[object, str]]) -> Choices:
+    """Choices of a select or of checkboxes, from values and their words."""
+    return [SelectChoice(str(value), words) for value, words in pairs]
+
+
+def optional_id(value: str | None) -> int | None:
+    """The id in a select's value, None for its empty choice."""
+    return int(value) if value else None
+
+
+def _lf(value: Any) -> Any:
+    return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
