@@ -56,11 +56,15 @@ def reply(
     *,
     by: Person,
     files: Sequence[StoredFile],
-    inbound_email_id: int,
+    email_id: int,
     now: datetime,
 ) -> Comment:
-    """A public reply, as if made on the desk; pictures of the signature stay behind."""
+    """A public reply, as if made on the desk; pictures of the signature stay behind.
+
+    Args:
+        email_id: of the stored mail.
+    """
     kept = [file for file in files if not file.is_inline]
     comment = conversation.reply(ticket, body, by=by, now=now, files=kept, source=Source.EMAIL)
-    comment.inbound_email_id, comment.sender_check = inbound_email_id, SenderCheck.PASS
+    comment.inbound_email_id = email_id
     return comment

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.accounts import people
 from app.accounts.models import Person
-from app.channels import answers
+from app.channels import agent_mail, answers
 from app.channels.answers import Reply
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core.db import db
@@ -86,6 +86,12 @@ def _accept(
             Participant(ticket_id=ticket.id, person_id=person.id, kind=kind, created_at=now)
         )
     quoted = mail.text if mail.text.strip() != mail.reply_text.strip() else ""
+    if person.is_agent:  # whoever accepts it vouches that it is theirs
+        comment = agent_mail.reply(
+            ticket, held.body, by=person, files=stored_files(mail), email_id=email.id, now=now
+        )
+        comment.sender_check, email.state = email.sender_check, InboundState.COMMENT
+        return
     answers.receive(
         ticket,
         Reply(
@@ -98,6 +104,7 @@ def _accept(
             message_ids=[email.message_id] if email.message_id else [],
             is_automatic=verdict.kind is MailKind.ANSWER,
             automatic_reason=verdict.reason,
+            sender_check=email.sender_check,
         ),
         by=person,
         now=now,
@@ -125,6 +132,7 @@ def _split(ticket: Ticket, held: HeldEmail, email: InboundEmail, *, now: datetim
             mailbox_id=email.mailbox_id,
             files=stored_files(mail),
             automatic_reason=verdict.reason,
+            sender_check=email.sender_check,
             inbound_message_ids=[email.message_id] if email.message_id else [],
             decisions=[("threading", f"Held on {ticket.number}, made a ticket of its own.", [])],
         ),

@@ -274,9 +274,10 @@ def _join_as_agent(
     mail: Mail, ticket: Ticket, match: Match, agent: Person, *, now: datetime
 ) -> Outcome:
     """An agent's reply, which goes to the customer."""
-    agent_mail.reply(
-        ticket, mail.body, by=agent, files=mail.files, inbound_email_id=mail.id, now=now
+    comment = agent_mail.reply(
+        ticket, mail.body, by=agent, files=mail.files, email_id=mail.id, now=now
     )
+    comment.sender_check = mail.proof.check
     _remember_ids(mail, ticket.id, now=now)
     summary = f"{agent.display_name} replied by mail: {match.how}, {mail.proof.told}."
     decisions.add(ticket.id, "threading", summary, now=now)

@@ -103,30 +103,31 @@ _address = re.compile(r"[^\s<>()\[\]:;,\"']{1,64}@[^\s<>()\[\]:;,\"'@]{1,255}")
 
 def _inline(mail: ParsedEmail) -> Forwarded | None:
     lines = mail.text.splitlines()[:MAX_LINES]
-    is_named = _forward_subject.match(mail.subject) is not None
-    marker = next((n for n, line in enumerate(lines) if _marker.search(line[:200])), None)
-    if marker is None and not is_named:
-        return None
-    start = marker + 1 if marker is not None else 0
-    for number in range(start, len(lines)):
-        if _kind(lines[number]) is None:
-            if marker is not None and lines[number].strip(" >\t") and number > start + 4:
-                return None  # its header follows the marker, or it is no such line
-            continue
-        found = _header(lines, number)
-        if found is None:
+    for above, start in _starts(lines, mail.subject):
+        found = _header(lines, start)
+        sender = _sender(found[0]["from"]) if found else None
+        if found is None or sender is None:
             continue
         header, end = found
-        if (sender := _sender(header["from"])) is None:
-            return None
-        above = lines[: marker if marker is not None else number]
         return Forwarded(
             *sender,
             subject=plain_subject(header.get("subject", "")) or plain_subject(mail.subject),
             text=_unquoted(lines[end:]),
-            preface=_preface(above),
+            preface=_preface(lines[:above]),
         )
     return None
+
+
+def _starts(lines: list[str], subject: str) -> Iterator[tuple[int, int]]:
+    """Where what was written above ends and where a header may begin, by line."""
+    for number, line in enumerate(lines):
+        if _marker.search(line[:200]):
+            below = range(number + 1, min(number + 5, len(lines)))
+            filled = next((n for n in below if lines[n].strip(" >\t")), None)
+            if filled is not None and _kind(lines[filled]):
+                yield number, filled
+    if _forward_subject.match(subject):
+        yield from ((n, n) for n, line in enumerate(lines) if _kind(line))
 
 
 def _kind(line: str) -> str | None:
@@ -173,10 +174,13 @@ def _sender(value: str) -> tuple[str, str] | None:
     return " ".join(name.strip(" <[(\"'*").split())[:200], match[0].rstrip(".>])")
 
 
+_rule = re.compile(r"\W{0,200}|[-_*=]{3,}.{0,100}[-_*=]{3,}")
+
+
 def _preface(lines: list[str]) -> str:
     """What stands above the first mail, without rules and signature."""
     kept = list(_until_signature(lines))
-    while kept and not any(c.isalnum() for c in kept[-1]):
+    while kept and _rule.fullmatch(kept[-1].strip()):
         kept.pop()
     return "\n".join(kept).strip()
 
