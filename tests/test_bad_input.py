@@ -122,13 +122,12 @@ def paths(rule: Rule, world: World) -> Iterator[str]:
             "number": number,
             "attachment_id": world.file_ids.get(number, 2**31 - 1),
             "held_id": world.held_id,
-            "session_id": 1,
-            "token_id": 1,
             "kind": "status",
             "name": "x",
             "version": "x",
         }
-        built = rule.build({name: values[name] for name in rule.arguments})
+        values |= rule.defaults or {}
+        built = rule.build({name: values.get(name, 1) for name in rule.arguments})
         assert built is not None
         yield built[1]
         if not rule.arguments:

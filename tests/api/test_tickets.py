@@ -401,7 +401,7 @@ def test_the_description_is_openapi_3_1(client: FlaskClient) -> None:
     assert described["/api/v1/tickets"] == {"get", "post"}
     assert described["/api/v1/tickets/{number}"] == {"get", "patch", "delete"}
     assert set(described) == {
-        *(f"/api/v1{path}" for path in ("/tickets", "/tickets/{number}", "/statistics")),
+        *(f"/api/v1{path}" for path in ("/tickets", "/tickets/{number}", "/statistics", "/mail")),
         *(
             f"/api/v1/tickets/{{number}}/{verb}"
             for verb in ("comments", "assign", "resolve", "close", "reopen", "history")
