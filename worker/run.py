@@ -15,6 +15,7 @@ from rq.job import Job
 
 from app import create_app
 from app.core.jobs import QUEUE, stop_soon
+from app.process.heap import share_one_heap
 from app.process.migrations import wait_for_migrations
 from app.settings import Settings
 
@@ -55,6 +56,7 @@ class Worker(SimpleWorker):
 
 def work() -> None:
     """Work until SIGTERM or SIGINT; the job in work is finished first."""
+    share_one_heap()
     app = create_app()
     wait_for_migrations(app)
     settings: Settings = app.extensions["settings"]

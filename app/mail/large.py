@@ -7,6 +7,8 @@ in the driver and with us. With 50 MB that is more than all the rest of a worker
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -17,6 +19,8 @@ from app.mail.models import RawEmail
 
 LARGE = 1_000_000  # bytes from which it is worth the statements
 PIECE = 4_000_000  # bytes; PostgreSQL sends each as twice as many characters
+
+LITTLE = (("mmap_size", 0), ("cache_size", -1000))
 
 _table: Any = RawEmail.__table__
 INSERT = sa.insert(_table)
@@ -32,15 +36,12 @@ def read(email_id: int, size: int) -> bytes:
     """The raw mail of *size* bytes, as the running transaction sees it."""
     kept = BytesIO()
     if (database := _sqlite()) is not None:
-        # What is read through the memory map counts as ours; 16 MB of cache are enough here.
-        (mapped,) = database.execute("PRAGMA mmap_size").fetchone()
-        database.execute("PRAGMA mmap_size = 0")
-        try:
-            with database.blobopen("raw_email", "raw", email_id, readonly=True) as blob:
-                while piece := blob.read(LARGE):
-                    kept.write(piece)
-        finally:
-            database.execute(f"PRAGMA mmap_size = {int(mapped)}")
+        with (
+            _little_memory(database),
+            database.blobopen("raw_email", "raw", email_id, readonly=True) as blob,
+        ):
+            while piece := blob.read(LARGE):
+                kept.write(piece)
     else:
         connection = db.session.connection()
         for start in range(1, size + 1, PIECE):  # SQL counts from 1
@@ -63,6 +64,19 @@ def insert(email_id: int, raw: bytes) -> None:
         ):
             for start in range(0, len(view), LARGE):
                 blob.write(view[start : start + LARGE])
+
+
+@contextmanager
+def _little_memory(database: sqlite3.Connection) -> Iterator[None]:
+    """No page of the mail stays in SQLite's cache, or in the memory map, which counts as ours."""
+    usual = [(name, *database.execute(f"PRAGMA {name}").fetchone()) for name, _ in LITTLE]
+    for name, value in LITTLE:
+        database.execute(f"PRAGMA {name} = {value}")
+    try:
+        yield
+    finally:
+        for name, value in usual:
+            database.execute(f"PRAGMA {name} = {int(value)}")
 
 
 def _sqlite() -> sqlite3.Connection | None:

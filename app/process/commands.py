@@ -95,8 +95,10 @@ def lmtp() -> None:
     _check_listener(settings)
     from app import create_store
     from app.mail.lmtp import listen
+    from app.process.heap import share_one_heap
     from app.process.migrations import wait_for_migrations
 
+    share_one_heap()
     app = create_store(settings)
     wait_for_migrations(app)
     listen(app)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from app.process.heap import share_one_heap
 from app.process.migrations import wait_for_migrations
 from app.process.supervisor import die_with
 
@@ -43,7 +42,7 @@ def serve(*, host: str, port: int, workers: int = WORKERS) -> None:
     # Its advice against so many threads does not know that they take turns.
     logger.addFilter(lambda record: "Python threads" not in record.getMessage())
     global _loaded, _server_pid
-    _share_one_heap()
+    share_one_heap()
     _loaded = _load()
     _server_pid = os.getpid()
     gc.collect()
@@ -74,19 +73,6 @@ def application() -> OneAtATime:
     if _loaded is not None:  # forked from the server
         die_with(_server_pid)
     return OneAtATime(_loaded or _load())  # spawned: Python 3.14 and newer
-
-
-def _share_one_heap() -> None:
-    """Let all threads allocate from one heap, and give large blocks back at once.
-
-    With a heap for each thread, every one that has checked a password keeps its 19 MiB. Numbers
-    from glibc's malloc.h; elsewhere there is no such choice.
-    """
-    arena_max, mmap_threshold = -8, -3
-    with suppress(AttributeError, OSError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(arena_max, 1)
-        libc.mallopt(mmap_threshold, 1 << 20)
 
 
 def _load() -> Flask:
