@@ -15,7 +15,7 @@ from app.mail.bounces import Action, Bounce, BouncedRecipient
 from app.mail.models import InboundState, OutboundEmail
 from app.mail.parsing import ParsedEmail
 from app.tickets import notifications
-from app.tickets.models import Ticket
+from app.tickets.models import Comment, Ticket
 from app.tickets.timeline import System, record
 from app.tickets.words import EventKind
 
@@ -73,7 +73,8 @@ def _came_back(
         told += " Nothing more is sent to this address until somebody clears it."
     _note(ticket, email, told, now=now)
     if ticket is not None and email.kind in TO_CUSTOMERS:
-        notifications.mail_came_back(ticket, told, body=str(email.context.get("body", "")), now=now)
+        comment = db.session.get(Comment, email.comment_id) if email.comment_id else None
+        notifications.mail_came_back(ticket, told, body=comment.body if comment else "", now=now)
     return told
 
 
@@ -83,6 +84,7 @@ def clear(address: str, *, send_again: bool, by: Person, now: datetime) -> str:
     Raises:
         NotFound: nothing is known against this address.
     """
+    address = address.lower()
     missed = failing.missed(address)
     if failing.find(address) is None:
         raise NotFound("This address is mailed already.")
