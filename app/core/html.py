@@ -171,7 +171,12 @@ FOLD = "<!--fold-->"
 
 
 def cut(clean: str, position: int) -> tuple[str, str]:
-    """Sanitised HTML in two at a *position* between its tags; both are whole."""
+    """Sanitised HTML in two at a *position* between its tags; both are whole.
+
+    Elements that end there are left to the first.
+    """
+    ends = _ends.match(clean, position)
+    position = ends.end() if ends else position
     open_tags: list[tuple[str, str]] = []
     for tag in TAG.finditer(clean, 0, position):
         if tag[2] in _VOID:
@@ -185,6 +190,7 @@ def cut(clean: str, position: int) -> tuple[str, str]:
     return clean[:position] + closing, opening + clean[position:]
 
 
+_ends = re.compile(r"(?:\s*</[a-z0-9]+>)*")
 _VOID = {"br", "col", "hr", "img", "wbr"}
 
 

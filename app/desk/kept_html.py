@@ -37,8 +37,7 @@ def init_kept_html(app: Flask) -> None:
     keep_entry = keep(_entry, ENTRIES)
 
     def entry(shown: Entry) -> Markup:
-        is_long = isinstance(shown, CommentView) and len(shown.body + shown.quoted) > LONGEST
-        return _entry(shown) if is_long else keep_entry(shown)
+        return _entry(shown) if _is_long(shown) else keep_entry(shown)
 
     keep_choices = keep(_choices, CHOICES)
 
@@ -51,6 +50,12 @@ def init_kept_html(app: Flask) -> None:
         kept_rail=keep(_rail, RAILS),
         kept_choices=choices,
     )
+
+
+def _is_long(entry: Entry) -> bool:
+    if not isinstance(entry, CommentView):
+        return False
+    return len(entry.body) + len(entry.quoted) + len(entry.html or "") > LONGEST
 
 
 def _row(row: TicketRow) -> Markup:

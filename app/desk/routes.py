@@ -9,6 +9,8 @@ from app.desk import (
     mail_routes,
     merge_routes,
     new_routes,
+    people_routes,
+    picture_routes,
     queue_routes,
     ticket_routes,
 )
@@ -21,6 +23,8 @@ __all__ = [
     "mail_routes",
     "merge_routes",
     "new_routes",
+    "people_routes",
+    "picture_routes",
     "queue_routes",
 ]
 

@@ -28,7 +28,7 @@ from app.desk.ticket_views import (
     WhyEntry,
 )
 from app.sla import queries as sla_queries
-from app.tickets import attachments, catalog, clocks, merging, timeline
+from app.tickets import attachments, catalog, clocks, merging, messages, timeline
 from app.tickets.attachments import FileChip
 from app.tickets.decisions import TITLES
 from app.tickets.timeline import Line
@@ -307,11 +307,18 @@ class TicketPage:
             aside=SOURCES[ticket.source],
             body=ticket.description,
             quoted=ticket.description_quoted,
+            html=ticket.description_html,
+            pictures_path=self._pictures("description", ticket.description_html),
             files=tuple(files),
             folded="",
             at=ticket.created_at,
             **self._times(ticket.created_at),
         )
+
+    def _pictures(self, comment_id: int | str, html: str | None) -> str:
+        if not messages.has_more_to_load(html):
+            return ""
+        return f"{self.path}/comments/{comment_id}/pictures"
 
     def _comment(self, row: Any, files: list[FileChip]) -> CommentView:
         name = row.name or ("Deskhand" if row.author_kind is AuthorKind.SYSTEM else "Unknown")
@@ -333,6 +340,8 @@ class TicketPage:
             aside=aside,
             body=row.body,
             quoted=row.quoted,
+            html=row.body_html,
+            pictures_path=self._pictures(row.id, row.body_html),
             files=tuple(files),
             folded=folded,
             origin=row.origin or "",

@@ -41,6 +41,7 @@ class TicketFacts:
     version: int
     subject: str
     description: str
+    description_html: str | None
     description_quoted: str
     status: Status
     priority: Priority
@@ -97,6 +98,7 @@ FACTS = (
         Ticket.version,
         Ticket.subject,
         Ticket.description,
+        Ticket.description_html,
         Ticket.description_quoted,
         Ticket.status,
         Ticket.priority,
@@ -144,6 +146,7 @@ COMMENTS = (
         Comment.author_kind,
         Comment.visibility,
         Comment.body,
+        Comment.body_html,
         Comment.quoted,
         Comment.is_automatic,
         Comment.source,

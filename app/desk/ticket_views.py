@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from markupsafe import Markup
-
-from app.core.html import text_to_html
 from app.desk.forms import ReplyForm
 from app.tickets.attachments import FileChip
 from app.tickets.kept_files import KeptFile, kept
+from app.tickets.messages import Message, message
 from app.tickets.words import Visibility
 
 
@@ -73,15 +71,13 @@ class CommentView(NamedTuple):
     kind: str = "comment"
     origin: str = ""
 
-    @property
-    def body_html(self) -> Markup:
-        """What was written, escaped."""
-        return Markup(text_to_html(self.body))  # noqa: S704
+    html: str | None = None
+    pictures_path: str = ""  # of the page with what is not loaded here
 
     @property
-    def quoted_html(self) -> Markup:
-        """What is folded away, escaped."""
-        return Markup(text_to_html(self.quoted) if self.quoted.strip() else "")  # noqa: S704
+    def message(self) -> Message:
+        """What is shown, what is folded away, and the files below."""
+        return message(self.body, self.quoted, self.html, self.files)
 
 
 class EventView(NamedTuple):

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from markupsafe import Markup
-
 from app.accounts import directory
 from app.accounts.models import Person
-from app.core.html import text_to_html
 from app.core.settings_store import setting
-from app.tickets import catalog
+from app.tickets import catalog, messages
 from app.tickets.attachments import FileChip
+from app.tickets.messages import Message
 from app.tickets.portal_queries import OwnComment, OwnRow, OwnTicket
 from app.tickets.words import AuthorKind, Source, Status
 from app.web import words
@@ -88,9 +86,8 @@ class CommentView:
     time_text: str
     time_iso: str
     time_title: str
-    body_html: Markup
-    quoted_html: Markup
-    files: list[FileChip]
+    message: Message
+    pictures_path: str
     folded: str
     origin: str  # the number of the ticket that was merged into this one
 
@@ -172,6 +169,7 @@ class TicketPage:
             aside=WAYS.get(own.source, ""),
             body=own.description,
             quoted=own.description_quoted,
+            html=own.description_html,
             files=files,
         )
 
@@ -194,6 +192,7 @@ class TicketPage:
             aside=aside,
             body=row.body,
             quoted=row.quoted,
+            html=row.body_html,
             files=files,
             folded=folded,
             origin=row.origin or "",
@@ -210,6 +209,7 @@ class TicketPage:
         aside: str,
         body: str,
         quoted: str,
+        html: str | None,
         files: list[FileChip],
         folded: str = "",
         origin: str = "",
@@ -227,9 +227,12 @@ class TicketPage:
             time_text=words.moment(then, self.now, self.tz),
             time_iso=words.iso(then),
             time_title=words.exact(then, self.tz),
-            body_html=_html(body),
-            quoted_html=_html(quoted),
-            files=files,
+            message=messages.message(body, quoted, html, files),
+            pictures_path=(
+                f"{self.path}/comments/{comment_id}/pictures"
+                if messages.has_more_to_load(html)
+                else ""
+            ),
             folded=folded,
             origin=origin,
         )
@@ -296,7 +299,3 @@ _NAMELESS = {"requester": "Somebody", "agent": "Support", "system": "Automatic a
 
 def _first(name: str) -> str:
     return name.split(" ")[0]
-
-
-def _html(text: str) -> Markup:
-    return Markup(text_to_html(text)) if text.strip() else Markup("")  # noqa: S704  (escaped there)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.portal import opening_routes, ticket_routes
+from app.portal import opening_routes, picture_routes, ticket_routes
 from app.portal.frame import portal_frame
+
+__all__ = ["init_portal", "picture_routes"]
 
 
 def init_portal(app: Flask) -> None:

@@ -60,6 +60,7 @@ class FileChip(NamedTuple):
     path: str
     size_text: str
     is_image: bool
+    content_id: str = ""  # of a part of a mail that its HTML may show in place
 
 
 def uploads_of(files: Iterable[object] | None) -> list[FileStorage]:
@@ -162,6 +163,7 @@ CHIPS = (
         Attachment.filename,
         Attachment.content_type,
         Attachment.size,
+        Attachment.content_id,
     )
     .outerjoin(Comment, Comment.id == Attachment.comment_id)
     .where(Attachment.ticket_id == sa.bindparam("ticket_id"))
@@ -187,6 +189,7 @@ def chips(ticket_id: int, path: str, *, with_internal: bool) -> dict[int | None,
                 f"{path}/attachments/{row.id}/{quote(row.filename, safe='')}",
                 filesize(row.size),
                 row.content_type in INERT_IMAGES,
+                row.content_id,
             )
         )
     return found

@@ -57,6 +57,7 @@ class OwnTicket:
     number: str
     subject: str
     description: str
+    description_html: str | None
     description_quoted: str
     status: Status
     priority: Priority
@@ -84,6 +85,7 @@ class OwnComment:
     author_kind: AuthorKind
     author_name: str | None
     body: str
+    body_html: str | None
     quoted: str
     is_automatic: bool
     source: Source
@@ -139,6 +141,7 @@ OWN_TICKET = sa.select(
     Ticket.number,
     Ticket.subject,
     Ticket.description,
+    Ticket.description_html,
     Ticket.description_quoted,
     Ticket.status,
     Ticket.priority,
@@ -164,6 +167,7 @@ OWN_COMMENTS = (
         Comment.author_kind,
         Person.name.label("author_name"),
         Comment.body,
+        Comment.body_html,
         Comment.quoted,
         Comment.is_automatic,
         Comment.source,
