@@ -23,6 +23,7 @@ COMMANDS = {
     "worker": "app.process.commands:worker",
     "scheduler": "app.process.commands:scheduler",
     "lmtp": "app.process.commands:lmtp",
+    "imap": "app.process.commands:imap",
     "prepare": "app.process.commands:prepare",
     "db": "flask_migrate.cli:db",
     "user": "app.accounts.commands:user",

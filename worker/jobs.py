@@ -8,6 +8,7 @@ from app.channels import inbound_email
 from app.core.clock import utcnow
 from app.core.jobs import Job, bells
 from app.mail import delivery
+from app.mail.credentials import imap_accounts
 from app.routing import waiting
 
 ROUND_SECONDS = 20.0  # of mail at a time, so that a flood of it keeps no SLA clock waiting
@@ -29,6 +30,16 @@ def process_mail() -> None:
     """Turn stored mails into tickets and comments."""
     bells().answered(Job.PROCESS_MAIL)
     inbound_email.process_due(seconds=ROUND_SECONDS)
+
+
+def fetch_mail() -> None:
+    """Fetch the mailboxes that nobody watches."""
+    bells().answered(Job.FETCH_MAIL)
+    if imap_accounts():
+        # Loaded where it is needed: usually a process of its own fetches.
+        from app.mail import fetching
+
+        fetching.poll_overdue()
 
 
 def send_outbox() -> None:

@@ -35,6 +35,7 @@ class Job(StrEnum):
 
     SEND_OUTBOX = "send_outbox"
     PROCESS_MAIL = "process_mail"
+    FETCH_MAIL = "fetch_mail"
     HAND_OUT = "hand_out"
     SWEEP_SLA = "sweep_sla"
     HOUSEKEEPING = "housekeeping"

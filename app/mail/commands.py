@@ -1,4 +1,4 @@
-"""``deskhand mail parse``, ``deskhand mail ingest`` and ``deskhand outbox send``.
+"""``deskhand mail parse``, ``ingest`` and ``poll``, and ``deskhand outbox send``.
 
 The database and what needs it are imported by the commands that use them: the parser starts alone.
 """
@@ -53,6 +53,39 @@ def ingest(context: click.Context, mailbox: str | None) -> None:
     if reason:
         click.echo(f"stored in quarantine: {reason}", err=True)
         raise SystemExit(NEVER)
+
+
+@mail.command("poll")
+@click.option("--mailbox", metavar="ADDRESS", help="This one alone.")
+@with_appcontext
+def poll(mailbox: str | None) -> None:
+    """Look into every IMAP mailbox once, by hand; ends with 1 where one could not be read."""
+    from app.core.clock import utcnow
+    from app.core.db import begin_write, db
+    from app.core.errors import NotFound
+    from app.mail import fetching, imap
+    from app.mail.credentials import imap_accounts, make_first_mailbox
+
+    begin_write()
+    make_first_mailbox(now=utcnow())
+    db.session.commit()
+    wanted = mailbox.lower() if mailbox else None
+    accounts = [one for one in imap_accounts() if wanted in (None, one.address.lower())]
+    db.session.rollback()
+    if wanted and not accounts:
+        raise NotFound(f"no mailbox {mailbox} is fetched by IMAP")
+    troubled = False
+    for account in accounts:
+        try:
+            done = fetching.poll(account)
+            told = f"stored {done.stored}, had {done.copies} before, failed {done.failed}"
+            troubled |= bool(done.failed or done.problem)
+            click.echo(f"{account.address}: {told}. {done.problem}".rstrip(". ") + ".")
+        except imap.TROUBLE as error:
+            troubled = True
+            click.echo(f"{account.address}: {imap.words(error)}", err=True)
+    if troubled:
+        raise SystemExit(1)
 
 
 def _store(raw: bytes, address: str | None) -> str:

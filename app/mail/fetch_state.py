@@ -16,6 +16,7 @@ from app.mail.models import Channel, MailboxPoll, MailReceipt
 
 POLL_SECONDS = 60  # between two looks where the server cannot tell of news
 FIRST_PAUSE, LONGEST_PAUSE = 5, 600  # seconds after failures, doubled each time
+OVERDUE = timedelta(minutes=2)
 LONGEST_RETRY = timedelta(days=1)  # for a message that the server does not give
 
 _poll: Any = MailboxPoll.__table__
@@ -97,6 +98,20 @@ def keep_token(mailbox_id: int, token: str, *, now: datetime) -> None:
 def note_idling(mailbox_id: int, *, until: datetime, now: datetime) -> None:
     """From here the server tells of news; at the latest *until* somebody looks."""
     _write(mailbox_id, now=now, is_idling=True, next_poll_at=until)
+
+
+def note_progress(place: Place, *, now: datetime) -> None:
+    """A long look goes on: nobody else need start one. In the caller's transaction."""
+    mine = sa.update(_poll).where(_poll.c.mailbox_id == place.mailbox_id)
+    db.session.execute(mine.values(next_poll_at=now + timedelta(seconds=POLL_SECONDS)))
+
+
+def overdue(mailbox_ids: Sequence[int], *, now: datetime) -> set[int]:
+    """Those of the mailboxes that somebody should have looked into by now."""
+    late = sa.select(_poll.c.mailbox_id).where(_poll.c.next_poll_at >= now - OVERDUE)
+    found = set(db.session.scalars(late))
+    db.session.rollback()
+    return set(mailbox_ids) - found
 
 
 def note_success(
@@ -219,13 +234,15 @@ def note_failure(place: Place, uid: int, error: str, *, now: datetime) -> None:
         mine = sa.update(_receipt).where(MailReceipt.id == row.id)
         db.session.execute(mine.where(MailReceipt.inbound_email_id.is_(None)).values(**told))
     else:
-        db.session.add(
-            MailReceipt(
+        db.session.execute(
+            sa.insert(_receipt).values(
                 mailbox_id=place.mailbox_id,
                 channel=Channel.IMAP,
                 folder=place.source,
                 uid_validity=place.uid_validity,
                 uid=uid,
+                is_copy=False,
+                is_filed=True,
                 received_at=now,
                 **told,
             )

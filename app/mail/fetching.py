@@ -8,7 +8,7 @@ in the next round. Two who fetch at once do the work twice and store it once: th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -17,9 +17,10 @@ import structlog
 from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
+from app.core.jobs import is_stopping
 from app.core.outages import outage
 from app.mail import fetch_state, imap, mailboxes, oauth, receiving
-from app.mail.credentials import ImapAccount
+from app.mail.credentials import ImapAccount, imap_accounts
 from app.mail.fetch_state import Place
 from app.mail.imap import Client
 from app.mail.models import AfterStoring, Channel, ImapAuth
@@ -80,19 +81,34 @@ def poll(account: ImapAccount, *, clock: Clock = utcnow) -> Round:
         raise
 
 
+def poll_overdue(*, clock: Clock = utcnow) -> None:
+    """Look into the mailboxes that nobody watches: the watching process is away or hangs."""
+    accounts = imap_accounts()
+    late = fetch_state.overdue([account.mailbox_id for account in accounts], now=clock())
+    for account in accounts:
+        if account.mailbox_id in late and not is_stopping():
+            with suppress(*imap.TROUBLE):  # noted on the mailbox
+                poll(account, clock=clock)
+
+
 @contextmanager
 def session(account: ImapAccount, *, clock: Clock = utcnow) -> Iterator[Client]:
     """Connected and signed in, until the end of the block."""
     client = imap.connect(account)
     try:
-        _sign_in(client, account, clock)
+        sign_in(client, account, clock=clock)
         yield client
         client.logout()
     finally:
         client.hang_up()
 
 
-def _sign_in(client: Client, account: ImapAccount, clock: Clock) -> None:
+def sign_in(client: Client, account: ImapAccount, *, clock: Clock = utcnow) -> None:
+    """Sign in; with OAuth2 by the token that we have, or a new one where it is over.
+
+    Raises:
+        imap.LoginError, app.mail.oauth.NoToken: refused.
+    """
     if account.auth is not ImapAuth.OAUTH2:
         imap.sign_in(client, account)
         return
@@ -106,7 +122,8 @@ def _sign_in(client: Client, account: ImapAccount, clock: Clock) -> None:
         else:
             return
     token = oauth.refresh(secret, token, now=clock())
-    fetch_state.keep_token(account.mailbox_id, token.sealed(), now=clock())
+    if account.mailbox_id:  # one that is only tried has none
+        fetch_state.keep_token(account.mailbox_id, token.sealed(), now=clock())
     imap.sign_in(client, account, access_token=token.access)
 
 
@@ -247,6 +264,7 @@ def _take(folder: Folder, group: dict[int, int]) -> None:
             now=folder.clock(),
         )
         new += stored.is_new
+    fetch_state.note_progress(folder.place, now=folder.clock())
     db.session.commit()
     folder.done.stored += new
     folder.done.copies += len(raws) - new

@@ -90,8 +90,17 @@ def sign_in(client: Client, account: ImapAccount, *, access_token: str = "") -> 
     """Sign in with the password or the access token.
 
     Raises:
-        LoginError: refused.
+        LoginError: refused. IMAPClientAbortError: the connection was lost.
     """
+    try:
+        _sign_in(client, account, access_token)
+    except LoginError as error:
+        if isinstance(error.__context__, IMAPClientAbortError):  # else a cut looked like a refusal
+            raise error.__context__ from None
+        raise
+
+
+def _sign_in(client: Client, account: ImapAccount, access_token: str) -> None:
     if account.auth is ImapAuth.OAUTH2:
         if client.has_capability("AUTH=OAUTHBEARER") and not client.has_capability("AUTH=XOAUTH2"):
             client.oauthbearer_login(account.user, access_token)

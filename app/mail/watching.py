@@ -88,13 +88,15 @@ class Watcher:
         return (again - now).total_seconds()
 
 
-def watch(app: Flask, *, is_over: Callable[[], bool]) -> None:
-    """Keep a thread for each IMAP mailbox until *is_over*."""
+def watch(app: Flask, *, is_over: Callable[[], bool], may_end: bool = False) -> None:
+    """Keep a thread for each IMAP mailbox until *is_over*; *may_end*: or until there is none."""
     watchers: dict[int, Watcher] = {}
     while not is_over():
         accounts = _accounts(app)
         if accounts is not None:
             _follow(app, watchers, accounts)
+            if may_end and not accounts:
+                break
         until = time.monotonic() + REFRESH_SECONDS
         while time.monotonic() < until and not is_over():
             time.sleep(0.2)

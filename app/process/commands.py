@@ -38,7 +38,7 @@ PORT = click.option(
 @click.option("--demo", is_flag=True, help="Fill an empty desk with demo data first.")
 @click.option("--dev", is_flag=True, help="Show tracebacks, and load changed code again.")
 def run(host: str, port: int, demo: bool, dev: bool) -> None:
-    """Run everything: migrations, web server, worker, scheduler, mail listener, Redis."""
+    """Run everything: migrations, web server, worker, scheduler, ways in for mail, Redis."""
     settings = load()
     url = _announce(settings, host, port)
     with _alone(settings.data_dir), Supervisor() as supervisor:
@@ -59,6 +59,7 @@ def run(host: str, port: int, demo: bool, dev: bool) -> None:
         supervisor.start(Part("scheduler", (*DESKHAND, "scheduler")))
         if settings.lmtp_listen is not None:
             supervisor.start(Part("mail listener", (*DESKHAND, "lmtp")))
+        supervisor.start(Part("mail fetcher", (*DESKHAND, "imap")))
         supervisor.run()
 
 
@@ -102,6 +103,14 @@ def lmtp() -> None:
     app = create_store(settings)
     wait_for_migrations(app)
     listen(app)
+
+
+@click.command()
+def imap() -> None:
+    """Fetch the mailboxes by IMAP as soon as mail arrives; one for an installation is enough."""
+    from app.process.fetcher import fetch
+
+    fetch(load())
 
 
 @click.command(hidden=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,24 +14,21 @@ from imapclient import DELETED, SEEN
 from app.core.db import db
 from app.core.sealing import seal
 from app.mail import fetching, imap
-from app.mail.credentials import ImapAccount, imap_account
+from app.mail.credentials import ImapAccount
 from app.mail.fetching import Round
 from app.mail.models import (
     AfterStoring,
     InboundEmail,
     InboundState,
-    Incoming,
-    Mailbox,
     MailboxPoll,
     MailReceipt,
     Security,
 )
-from tests.mail.dovecot import PASSWORD, Dovecot, dovecot
+from tests.mail.conftest import NOW
+from tests.mail.dovecot import PASSWORD, Dovecot
+from tests.mail.proxy import proxy_to
 
 pytestmark = pytest.mark.usefixtures("app")
-
-NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
-_users = itertools.count()
 
 
 def mail(subject: str, *, body: str = "Hello.", message_id: str = "") -> bytes:
@@ -40,45 +37,6 @@ def mail(subject: str, *, body: str = "Hello.", message_id: str = "") -> bytes:
         f"From: Thabo <thabo@customer.example>\r\nTo: help@desk.example\r\n{told}"
         f"Subject: {subject}\r\n\r\n{body}\r\n"
     ).encode()
-
-
-@pytest.fixture
-def server() -> Dovecot:
-    return dovecot()
-
-
-@pytest.fixture
-def user() -> str:
-    """One that no other test uses."""
-    return f"user{next(_users)}"
-
-
-@pytest.fixture
-def account(server: Dovecot, user: str) -> Callable[..., ImapAccount]:
-    """Make, or change, the mailbox that is fetched as *user*."""
-
-    def make(**changes: Any) -> ImapAccount:
-        row = db.session.scalar(sa.select(Mailbox).where(Mailbox.address == "help@desk.example"))
-        if row is None:
-            row = Mailbox(
-                address="help@desk.example",
-                created_at=NOW,
-                incoming=Incoming.IMAP,
-                imap_host="127.0.0.1",
-                imap_port=server.port,
-                imap_security=Security.NONE,
-                imap_user=user,
-                imap_secret=seal(PASSWORD),
-            )
-            db.session.add(row)
-        for name, value in changes.items():
-            setattr(row, name, value)
-        db.session.commit()
-        found = imap_account(row)
-        assert found
-        return found
-
-    return make
 
 
 def poll(account: ImapAccount, now: datetime = NOW) -> Round:
@@ -319,3 +277,30 @@ def test_fetches_over_tls(
     server.add(user, mail("One"))
     port = server.tls_port if security is Security.TLS else server.port
     assert poll(account(imap_security=security, imap_port=port)).stored == 1
+
+
+def test_a_connection_cut_in_the_middle_of_a_message_loses_and_doubles_nothing(
+    server: Dovecot, user: str, account: Callable[..., ImapAccount]
+) -> None:
+    server.add(user, *(mail(f"Number {n}", body="word " * 2_000) for n in range(5)))
+    with proxy_to(server.port) as proxy:
+        through = account(imap_port=proxy.port)
+        for passed in range(2_000, 60_000, 7_000):
+            proxy.cut_server_after(passed)
+            with suppress(*imap.LOST), fetching.session(through) as client:
+                fetching.take_round(client, through, careful=True)
+        proxy.heal()
+        poll(through, datetime.now(UTC) + timedelta(minutes=5))
+    assert sorted(subjects()) == [f"Number {n}" for n in range(5)]
+    assert state().missing_count == 0
+
+
+def test_a_cut_connection_is_told_on_the_mailbox(
+    server: Dovecot, user: str, account: Callable[..., ImapAccount]
+) -> None:
+    server.add(user, mail("One"))
+    with proxy_to(server.port) as proxy:
+        proxy.cut_server_after(700)
+        with pytest.raises(imap.LOST):
+            poll(account(imap_port=proxy.port))
+    assert "connection was lost" in state().error

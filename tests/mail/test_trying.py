@@ -1,0 +1,61 @@
+"""Trying a mailbox step by step."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from app.core.sealing import seal
+from app.mail.credentials import ImapAccount
+from app.mail.models import AfterStoring, Security
+from app.mail.trying import try_connection
+from tests.mail.dovecot import Dovecot
+
+pytestmark = pytest.mark.usefixtures("app")
+
+
+def outcome(account: ImapAccount) -> list[tuple[str, bool]]:
+    return [(step.name, step.is_ok) for step in try_connection(account)]
+
+
+def test_every_step_goes_well(
+    server: Dovecot, user: str, account: Callable[..., ImapAccount]
+) -> None:
+    server.add(user, b"Subject: One\r\n\r\n")
+    steps = try_connection(account(imap_after=AfterStoring.MOVE, imap_after_folder="Done"))
+    assert [step.told for step in steps] == [
+        f"127.0.0.1:{server.port} answers, without encryption.",
+        f"Signed in as {user}.",
+        "INBOX has 1 messages. The server tells of new mail at once.",
+        "Done will be made with the first mail.",
+    ]
+    assert all(step.is_ok for step in steps)
+
+
+def test_the_step_that_fails_is_the_last_and_says_why(
+    server: Dovecot, account: Callable[..., ImapAccount]
+) -> None:
+    tried = try_connection(account(imap_folder="No such"))
+    assert [step.is_ok for step in tried] == [True, True, False]
+    assert tried[-1].told.startswith("select failed: Mailbox doesn't exist: No such")
+    assert outcome(account(imap_secret=seal("wrong"))) == [("Connection", True), ("Sign-in", False)]
+    untrusted = try_connection(account(imap_security=Security.TLS, imap_port=server.tls_port))
+    assert "certificate is not trusted" in untrusted[0].told
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    refused = try_connection(account(imap_security=Security.NONE, imap_port=port))
+    assert refused[0].told == "Nothing listens on that port of the server."
+    unknown = try_connection(account(imap_host="nowhere.invalid"))
+    assert unknown[0].told.startswith("There is no such server")
+
+
+def test_trying_changes_nothing(
+    server: Dovecot, user: str, account: Callable[..., ImapAccount]
+) -> None:
+    server.add(user, b"Subject: One\r\n\r\n")
+    try_connection(account(imap_after=AfterStoring.MOVE, imap_after_folder="Done"))
+    with server.client(user) as client:
+        assert client.search("UNSEEN") == [1]
+        assert not client.folder_exists("Done")
