@@ -38,6 +38,7 @@ from app.mail import (
     outbox,
     parsing,
     receiving,
+    tokens,
 )
 from app.mail.authenticity import Proof
 from app.mail.automatic import MailKind, Verdict
@@ -136,6 +137,8 @@ def ingest(mail: Mail, *, now: datetime) -> Outcome:
         return returned_mail.take(mail.parsed, verdict.reason, now=now)
     if outbox.is_ours(mail.parsed.message_id):
         return InboundState.IGNORED, "Our own mail came back: we gave it its Message-ID."
+    if mail.parsed.header("x-deskhand-desk").strip() == tokens.desk_id():
+        return InboundState.IGNORED, "Our own mail came back: it bears the sign of this desk."
     if not mail.parsed.from_email:
         return InboundState.QUARANTINED, "The mail names no sender's address."
     blocked = "" if mail.is_released else blocking.blocked_by(mail.parsed.from_email)
