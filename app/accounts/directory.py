@@ -27,7 +27,10 @@ from app.core.cache import bump_stamp, reference
 from app.core.db import db
 
 # What of an agent is on the card: a change of any of these makes the cards anew.
-ON_CARD = ("name", "role", "is_active", "max_tickets", "language", "time_zone", "groups", "skills")
+ON_CARD = (
+    *("name", "role", "is_active", "max_tickets", "language", "time_zone"),
+    *("groups", "skills", "muted_notices"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class AgentCard:
     time_zone: str
     group_ids: frozenset[int]
     skill_ids: frozenset[int]
+    muted_notices: frozenset[str]
 
     @property
     def is_supervisor(self) -> bool:
@@ -98,6 +102,7 @@ AGENTS = (
         Person.max_tickets,
         Person.language,
         Person.time_zone,
+        Person.muted_notices,
     )
     .outerjoin(PersonEmail, sa.and_(PersonEmail.person_id == Person.id, PersonEmail.is_main))
     .where(Person.role.in_(AGENT_ROLES))
@@ -131,6 +136,7 @@ def _load_agents() -> dict[int, AgentCard]:
             time_zone=row.time_zone,
             group_ids=frozenset(group_ids[row.id]),
             skill_ids=frozenset(skill_ids[row.id]),
+            muted_notices=frozenset(row.muted_notices),
         )
         for row in db.session.execute(AGENTS)
     }

@@ -19,6 +19,8 @@ DEFAULTS: dict[str, Any] = {
     "days_to_keep_decisions": 90,
     "auto_responses_an_hour": 5,
     "undo_seconds": 10,
+    "mail_attachments_mb": 8,  # larger ones of a mail are links; servers often refuse 10
+    "mail_quotes": True,
     "spam_headers": ["X-Spam-Flag", "X-Spam-Status"],
     "comments_an_hour": 30,
     "quiet_thanks": True,

@@ -1,107 +1,97 @@
 """Sending the outbox over SMTP.
 
-A row is claimed by a lease, rendered, sent, and marked, each step committed. Whoever dies keeps
-at most one row: its lease runs out and another worker sends it, with the same Message-ID. So one
-duplicate is possible where the death fell between the server's 250 and our commit, and no loss.
+A row is claimed by a lease, rendered, sent, and marked, each step committed. The lease is short and
+renewed while its mail is on its way. Whoever dies keeps at most one row: its lease runs out and
+another worker sends it, with the same Message-ID. So one duplicate is possible where the death fell
+between the server's 250 and our commit, and no loss.
 """
 
 from __future__ import annotations
 
 import math
-import smtplib
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ssl import create_default_context
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from flask import current_app
+from flask import Flask, current_app
 
 from app.core import cache
 from app.core.clock import utcnow
-from app.core.db import begin_write, db, is_busy
+from app.core.db import begin_write, close_session, db, is_busy
 from app.core.jobs import Job, bells, is_stopping
 from app.core.outages import outage
-from app.mail import composing
-from app.mail.models import Mailbox, OutboundEmail, OutboundState
-from app.settings import Settings
+from app.mail import composing, outbox, wire
+from app.mail.models import FailingAddress, Mailbox, OutboundEmail, OutboundState
+from app.mail.servers import Servers
+from app.mail.smtp import PutOff, Rejected, ServerDown
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(minutes=5)  # longer than one mail can take
-TIMEOUT_SECONDS = 30.0  # for each answer of the server
-GIVE_UP_AFTER = timedelta(days=2)
+LEASE = timedelta(seconds=60)
+RENEW_SECONDS = 20.0
 FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=4)
 TRIES_TO_MARK = 6
-MOST_HANG_UPS = 3  # in a row: then it is the server, not the mails
-SIGN_IN_NEEDED = (530, 538)  # RFC 4954, section 6: our setting is wrong, not the mail
+_no_sync = {"synchronize_session": False}
 
 
 @dataclass(slots=True)
 class Round:
-    """What one round did; ``failed`` for ever, ``put_off`` to be tried again."""
+    """What one round did: ``failed`` for ever, ``put_off`` to be tried again, ``held_back`` since
+    the address fails."""
 
     sent: int = 0
     failed: int = 0
     put_off: int = 0
-
-
-class ServerDown(Exception):
-    """The server cannot be reached or will take nothing now: the rest of the round waits too."""
-
-
-class Rejected(Exception):
-    """The server, or the mail itself, says that it can never be sent."""
-
-
-class PutOff(Exception):
-    """The server says that this mail may be tried again."""
-
-
-class HungUp(PutOff):
-    """The server ended the conversation, or fell silent, in the midst of this mail."""
+    held_back: int = 0
 
 
 def send_due(clock: Callable[[], datetime] = utcnow, *, seconds: float = math.inf) -> Round:
-    """Send every mail that is due, in order. Nothing where no server is set.
+    """Send every mail that is due and that there is a server for, in order.
 
-    A mail that cannot be sent now is tried again after 1, 2, 4... minutes, for two days. When
-    the *seconds* are over, other jobs have their turn before the rest is sent.
+    A mail that cannot be sent now is tried again after 1, 2, 4... minutes, for two days. A server
+    that takes nothing is left alone for this round. When the *seconds* are over, other jobs have
+    their turn before the rest is sent.
     """
-    settings: Settings = current_app.extensions["settings"]
     done = Round()
-    if settings.smtp_url is None:
+    if not _is_any_due(clock()):
         return done
-    server = Server(settings.smtp_url, urlsplit(settings.base_url).hostname or "localhost")
+    servers = Servers()
     until = time.monotonic() + seconds
-    try:
-        while not is_stopping() and (row := _claim(clock())) is not None:
-            if not _send(row, server, done, clock):
-                break
-            if time.monotonic() > until:
-                bells().ring(Job.SEND_OUTBOX)
-                break
-    finally:
-        server.close()
+    with _Keeper() as keeper:
+        try:
+            while not is_stopping() and (row := _claim(clock(), servers)) is not None:
+                with keeper.keeps(row, clock):
+                    _send(row, servers, done, clock)
+                if time.monotonic() > until:
+                    bells().ring(Job.SEND_OUTBOX)
+                    break
+        finally:
+            servers.close()
     return done
 
 
-def _send(row: OutboundEmail, server: Server, done: Round, clock: Callable[[], datetime]) -> bool:
-    """Send one claimed row and mark what came of it; False where the round has to end."""
-    goes_on = True
+def _send(row: OutboundEmail, servers: Servers, done: Round, clock: Callable[[], datetime]) -> None:
+    """Send one claimed row and mark what came of it."""
     try:
-        mailbox = db.session.get(Mailbox, row.mailbox_id) if row.mailbox_id else None
+        if (why := _held_back(row)) is not None:
+            done.held_back += _mark(row, OutboundState.HELD_BACK, clock(), error=why)
+            return
+        mailbox = servers.mailbox(row)
         data = _prepared(row, mailbox)
         db.session.commit()  # no transaction stays open while the network is waited for
-        server.send(composing.sender(mailbox)[1], composing.wire_address(row.recipient), data)
+        servers.send(row, wire.return_path(row, mailbox), wire.wire_address(row.recipient), data)
     except Rejected as error:
+        servers.works(row)
         done.failed += _mark(row, OutboundState.FAILED, clock(), error=str(error))
-    except (ServerDown, PutOff) as error:
-        goes_on = not isinstance(error, ServerDown)
+    except ServerDown as error:
+        servers.is_down(row, str(error), clock())
+        done.put_off += _put_off(row, clock(), error=str(error))
+    except PutOff as error:
         done.put_off += _put_off(row, clock(), error=str(error))
     except Exception as error:
         if outage(error):
@@ -109,19 +99,29 @@ def _send(row: OutboundEmail, server: Server, done: Round, clock: Callable[[], d
         log.exception("mail cannot be made", mail=row.id, kind=row.kind)
         done.put_off += _put_off(row, clock(), error=f"{type(error).__name__}: {error}")
     else:
-        done.sent += _mark(row, OutboundState.SENT, clock())
-    return goes_on
+        servers.works(row)
+        done.sent += _mark(row, OutboundState.SENT, clock(), **outbox.without_secrets(row))
 
 
-def _claim(now: datetime) -> OutboundEmail | None:
-    """Lease the row that is due longest; committed."""
-    begin_write()
-    cache.forget_stamp()
-    due = (
+def _is_due(now: datetime) -> tuple[Any, ...]:
+    return (
         sa.text("state = 'queued'"),  # spelled like the partial index
         OutboundEmail.due_at <= now,
         sa.or_(OutboundEmail.locked_until.is_(None), OutboundEmail.locked_until <= now),
     )
+
+
+def _is_any_due(now: datetime) -> bool:
+    """A look that takes no lock: most rounds find nothing."""
+    due = sa.select(OutboundEmail.id).where(*_is_due(now)).limit(1)
+    return db.session.scalar(due) is not None
+
+
+def _claim(now: datetime, servers: Servers) -> OutboundEmail | None:
+    """Lease the row that is due longest, of those whose server works; committed."""
+    begin_write()
+    cache.forget_stamp()
+    due = (*_is_due(now), *servers.within_reach())
     oldest = sa.select(OutboundEmail.id).where(*due).order_by(OutboundEmail.due_at).limit(1)
     oldest = oldest.with_for_update(skip_locked=True)  # PostgreSQL: senders pass each other by
     claim = (
@@ -135,42 +135,55 @@ def _claim(now: datetime) -> OutboundEmail | None:
     return row
 
 
+def _held_back(row: OutboundEmail) -> str | None:
+    """Why a ticket's mail does not go to an address that gives mails back."""
+    failing = db.session.get(FailingAddress, row.recipient.lower()) if row.ticket_id else None
+    if failing is None:
+        return None
+    return f"the address gave back a mail before: {failing.reason or failing.status}"
+
+
 def _prepared(row: OutboundEmail, mailbox: Mailbox | None) -> bytes:
     """The mail's bytes; rendered the first time, and stored."""
     if row.body_text is None:
-        message = composing.compose(row.kind, row.context)
+        context = wire.with_attached(row.context)
+        message = composing.compose(
+            row.kind, context, signature=mailbox.signature if mailbox else ""
+        )
         begin_write()
         row.subject, row.body_text, row.body_html = message.subject, message.text, message.html
+        row.context = context
         db.session.commit()
     try:
-        return composing.build_mime(row, mailbox)
+        return wire.build(row, mailbox)
     except ValueError as error:
-        raise Rejected(f"the address cannot be written: {error}") from error
+        raise Rejected(f"the mail cannot be written: {error}") from error
 
 
-def _mark(row: OutboundEmail, state: OutboundState, now: datetime, *, error: str = "") -> int:
+def _mark(
+    row: OutboundEmail, state: OutboundState, now: datetime, *, error: str = "", **values: Any
+) -> int:
     sent_at = now if state is OutboundState.SENT else None
-    _store(row, {"state": state, "sent_at": sent_at, "error": error[:2000], "locked_until": None})
+    told = {"state": state, "sent_at": sent_at, "error": error[:2000], "locked_until": None}
+    _store(row, told | values)
     return 1
 
 
 def _put_off(row: OutboundEmail, now: datetime, *, error: str) -> int:
-    if now - row.created_at >= GIVE_UP_AFTER:
+    if now >= row.give_up_at:
         return _mark(row, OutboundState.FAILED, now, error=f"given up after two days: {error}")
     wait = min(FIRST_RETRY * 2 ** min(row.attempts - 1, 10), LONGEST_RETRY)
     _store(row, {"due_at": now + wait, "error": error[:2000], "locked_until": None})
     return 1
 
 
-def _store(row: OutboundEmail, values: dict[str, object]) -> None:
+def _store(row: OutboundEmail, values: dict[str, Any]) -> None:
     """Write the outcome; patiently, since a mail that was sent and is not marked goes out twice."""
     for left in reversed(range(TRIES_TO_MARK)):
         begin_write()
         try:
             mine = sa.update(OutboundEmail).where(OutboundEmail.id == row.id)
-            db.session.execute(
-                mine.values(**values), execution_options={"synchronize_session": False}
-            )
+            db.session.execute(mine.values(**values), execution_options=_no_sync)
             db.session.commit()
         except sa.exc.OperationalError as error:
             db.session.rollback()
@@ -182,148 +195,65 @@ def _store(row: OutboundEmail, values: dict[str, object]) -> None:
             return
 
 
-class Server:
-    """One SMTP connection at a time for a round, made when a mail needs it."""
+class _Keeper:
+    """Renews the lease of the mail that is being sent: a slow server may take minutes for it.
 
-    def __init__(self, url: str, own_name: str) -> None:
-        self._parts = urlsplit(url)
-        self._own_name = own_name
-        self._connection: smtplib.SMTP | None = None
-        self._hung_up = 0  # times in a row
-
-    def send(self, sender: str, recipient: str, data: bytes) -> None:
-        """Hand over one mail; returns once the server has taken responsibility for it.
-
-        Raises:
-            ServerDown, PutOff, Rejected: by the server's reply code (RFC 5321, section 4.2.1).
-        """
-        try:
-            connection = self._addressed(sender, recipient, len(data))
-            with self._conversation(connection):
-                _transfer(connection, data)
-        except HungUp as error:
-            self._hung_up += 1
-            if self._hung_up == MOST_HANG_UPS:
-                raise ServerDown(str(error)) from error
-            raise
-        self._hung_up = 0
-
-    def _addressed(self, sender: str, recipient: str, size: int) -> smtplib.SMTP:
-        """A connection whose server waits for the content of a mail to *recipient*."""
-        while True:
-            is_kept = self._connection is not None
-            connection = self._connection or self._connect()
-            options = [f"SIZE={size}"] if connection.has_extn("size") else []
-            if not recipient.isascii():
-                if not connection.has_extn("smtputf8"):
-                    raise Rejected("the mail server takes no addresses beyond ASCII")
-                options.append("SMTPUTF8")
-            try:
-                with self._conversation(connection):
-                    _check(*connection.mail(sender, options))
-                    _check(*connection.rcpt(recipient))
-            except HungUp:
-                if is_kept:  # servers end old connections, also after many wrong recipients
-                    continue
-                raise
-            return connection
-
-    @contextmanager
-    def _conversation(self, connection: smtplib.SMTP) -> Iterator[None]:
-        """Afterwards the connection is ready for the next mail, or gone."""
-        try:
-            yield
-        except HungUp:
-            self._drop()
-            raise
-        except (Rejected, PutOff, ServerDown):
-            self._reset(connection)
-            raise
-        except (OSError, smtplib.SMTPException) as error:
-            self._drop()
-            raise HungUp(_said(error)) from error
-
-    def _reset(self, connection: smtplib.SMTP) -> None:
-        try:
-            connection.rset()
-        except (OSError, smtplib.SMTPException):
-            self._drop()
-
-    def _drop(self) -> None:
-        """End the connection without a word."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def _connect(self) -> smtplib.SMTP:
-        parts = self._parts
-        host = parts.hostname or "localhost"
-        try:
-            if parts.scheme == "smtps":
-                connection: smtplib.SMTP = smtplib.SMTP_SSL(
-                    host,
-                    parts.port or 465,
-                    local_hostname=self._own_name,
-                    timeout=TIMEOUT_SECONDS,
-                    context=create_default_context(),
-                )
-            else:
-                port = parts.port or (587 if parts.scheme == "smtp+starttls" else 25)
-                connection = smtplib.SMTP(
-                    host, port, local_hostname=self._own_name, timeout=TIMEOUT_SECONDS
-                )
-            self._connection = connection
-            if parts.scheme == "smtp+starttls":
-                connection.starttls(context=create_default_context())
-            connection.ehlo_or_helo_if_needed()
-            if parts.username:
-                connection.login(unquote(parts.username), unquote(parts.password or ""))
-        except (OSError, smtplib.SMTPException) as error:
-            self.close()
-            raise ServerDown(f"{host}: {_said(error)}") from error
-        return connection
-
-    def close(self) -> None:
-        """Say good-bye, if there is anybody to say it to."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.quit()
-            except (OSError, smtplib.SMTPException):
-                connection.close()
-
-
-def _transfer(connection: smtplib.SMTP, data: bytes) -> None:
-    try:
-        _check(*connection.data(data))
-    except smtplib.SMTPDataError as error:  # it did not ask for the content
-        _check(error.smtp_code, error.smtp_error)
-        raise HungUp(_said(error)) from error
-
-
-def _check(code: int, text: bytes | str) -> None:
-    """Return on success.
-
-    Raises:
-        Rejected, HungUp, ServerDown, PutOff: 5xx is for ever, but for a sign-in that is missing;
-            421 and what is no reply end the conversation; the rest may be tried again.
+    In a thread of its own, with a session of its own, which wakes only for slow mails.
     """
-    if 200 <= code < 300:
-        return
-    words = _words(code, text)
-    if code in SIGN_IN_NEEDED:
-        raise ServerDown(words)
-    if 500 <= code < 600:
-        raise Rejected(words)
-    raise (HungUp if code == 421 or code < 200 else PutOff)(words)
+
+    def __init__(self) -> None:
+        self._app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        self._mail: tuple[int, Callable[[], datetime]] | None = None
+        self._began = 0.0
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
+
+    def __enter__(self) -> _Keeper:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def keeps(self, row: OutboundEmail, clock: Callable[[], datetime]) -> _Kept:
+        """For the time of a ``with``, the lease of *row* is renewed."""
+        return _Kept(self, (row.id, clock))
+
+    def turn_to(self, mail: tuple[int, Callable[[], datetime]] | None) -> None:
+        """Renew the lease of this mail alone."""
+        with self._lock:
+            self._mail, self._began = mail, time.monotonic()
+
+    def _run(self) -> None:
+        while not self._over.wait(RENEW_SECONDS):
+            with self._lock, self._app.app_context():
+                if self._mail is None or time.monotonic() - self._began < RENEW_SECONDS / 2:
+                    continue
+                try:
+                    self._renew(*self._mail)
+                except sa.exc.SQLAlchemyError as error:
+                    log.warning("lease not renewed", mail=self._mail[0], error=str(error))
+                finally:
+                    close_session()
+
+    def _renew(self, mail_id: int, clock: Callable[[], datetime]) -> None:
+        begin_write()
+        mine = sa.update(OutboundEmail).where(
+            OutboundEmail.id == mail_id, OutboundEmail.locked_until.is_not(None)
+        )
+        db.session.execute(mine.values(locked_until=clock() + LEASE), execution_options=_no_sync)
+        db.session.commit()
 
 
-def _words(code: int, text: bytes | str) -> str:
-    said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return f"{code if code > 0 else 'no reply in SMTP:'} {' '.join(said.split())}"
+@dataclass(slots=True)
+class _Kept:
+    keeper: _Keeper
+    mail: tuple[int, Callable[[], datetime]]
 
+    def __enter__(self) -> None:
+        self.keeper.turn_to(self.mail)
 
-def _said(error: Exception) -> str:
-    if isinstance(error, smtplib.SMTPResponseException):
-        return _words(error.smtp_code, error.smtp_error)
-    return str(error) or type(error).__name__
+    def __exit__(self, *_: object) -> None:
+        self.keeper.turn_to(None)

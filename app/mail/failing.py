@@ -7,7 +7,6 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from app.core.db import db
-from app.core.jobs import Job, ring
 from app.mail import outbox
 from app.mail.models import FailingAddress, OutboundEmail, OutboundState
 
@@ -75,19 +74,7 @@ def clear(address: str, *, send_again: bool, now: datetime) -> int:
     """
     mails = missed(address) if send_again else []
     if mails:
-        again = sa.update(OutboundEmail).where(OutboundEmail.id.in_([mail.id for mail in mails]))
-        db.session.execute(
-            again.values(
-                state=OutboundState.QUEUED,
-                due_at=now,
-                give_up_at=now + outbox.GIVE_UP_AFTER,
-                attempts=0,
-                error="",
-                locked_until=None,
-            ),
-            execution_options=_no_sync,
-        )
-        ring(Job.SEND_OUTBOX)
+        outbox.send_again([mail.id for mail in mails], now=now)
     db.session.execute(
         sa.delete(FailingAddress).where(FailingAddress.address == address.lower()),
         execution_options=_no_sync,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,15 +11,22 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from flask import current_app
+from markupsafe import escape
 
 from app.core.db import db
 from app.core.jobs import Job, ring
+from app.core.sealing import seal, unseal
 from app.mail.models import OutboundEmail, OutboundState
 from app.settings import Settings
 
 _table: Any = OutboundEmail.__table__  # the session's bulk inserts take twice as long
 INSERT = sa.insert(_table)
 GIVE_UP_AFTER = timedelta(days=2)
+AGAIN = (OutboundState.QUEUED, OutboundState.FAILED, OutboundState.HELD_BACK)
+SECRETS = ("key", "path")  # in a context: what lets somebody in
+BLANK = "…"
+_no_sync = {"synchronize_session": False}
+_fresh = {"populate_existing": True}
 
 
 def row(
@@ -67,14 +75,13 @@ def row(
 def queue(rows: Sequence[dict[str, Any]]) -> None:
     """Put *rows* into the outbox and ring for a worker once this is committed.
 
-    Without a server to send by nobody is rung for: mails stay here.
+    Nobody is rung for where all wait, or where there is no server to send by.
     """
     if rows:
         db.session.connection().execute(INSERT, list(rows))
         settings: Settings = current_app.extensions["settings"]
-        if settings.smtp_url is not None and any(
-            row["due_at"] == row["created_at"] for row in rows
-        ):
+        has_server = settings.smtp_url is not None or any(row["mailbox_id"] for row in rows)
+        if has_server and any(row["due_at"] == row["created_at"] for row in rows):
             ring(Job.SEND_OUTBOX)
 
 
@@ -88,8 +95,7 @@ def take_back(ticket_id: int, comment_id: int) -> list[str] | None:
     waits = OutboundEmail.state == OutboundState.QUEUED, OutboundEmail.attempts == 0
     cancel = sa.update(OutboundEmail).where(*its, *waits).returning(OutboundEmail.message_id)
     gone = {"state": OutboundState.CANCELLED, "context": {}, "reply_token": ""}
-    options = {"synchronize_session": False}
-    cancelled = db.session.scalars(cancel.values(**gone), execution_options=options).all()
+    cancelled = db.session.scalars(cancel.values(**gone), execution_options=_no_sync).all()
     others = sa.select(OutboundEmail.id).where(*its, OutboundEmail.state != OutboundState.CANCELLED)
     if db.session.scalar(others.limit(1)) is not None:
         return None
@@ -102,6 +108,63 @@ def is_ours(message_id: str) -> bool:
         return False
     ours = sa.select(OutboundEmail.id).where(OutboundEmail.message_id == message_id)
     return db.session.scalar(ours) is not None
+
+
+def without_secrets(row: OutboundEmail) -> dict[str, Any]:
+    """Columns of a mail that was sent, without its link's key and reply token in the clear.
+
+    What a ticket's mail is made from stays, sealed, so that it can be sent again if it came back;
+    a link to sign in is of no use by then.
+    """
+    held = {"context": row.context, "reply_token": row.reply_token}
+    context = {"sealed": seal(json.dumps(held))} if row.ticket_id else {}
+    blanked = {"body_text": row.body_text or "", "body_html": row.body_html or ""}
+    for secret in (str(row.context[name]) for name in SECRETS if row.context.get(name)):
+        for name, text in blanked.items():
+            blanked[name] = text.replace(secret, BLANK).replace(str(escape(secret)), BLANK)
+    return {"context": context, "reply_token": "", **blanked}
+
+
+def retry(email_id: int, *, now: datetime) -> bool:
+    """Try a mail again that failed, is held back or waits for its next try: at once, for two days.
+
+    False where it is none of these (any more).
+    """
+    return bool(send_again([email_id], now=now))
+
+
+def send_again(email_ids: Sequence[int], *, now: datetime) -> int:
+    """The same for several mails, also such as came back. How many they are."""
+    ids = OutboundEmail.id.in_(email_ids)
+    mine = sa.select(OutboundEmail).where(ids, OutboundEmail.state.in_(AGAIN), _unclaimed(now))
+    rows = db.session.scalars(mine.with_for_update(), execution_options=_fresh).all()
+    for row in rows:
+        if sealed := row.context.get("sealed"):
+            held = json.loads(unseal(sealed))
+            row.context, row.reply_token = held["context"], held["reply_token"]
+            row.body_text = row.body_html = None  # rendered again, with what was blanked
+        row.state, row.error, row.attempts = OutboundState.QUEUED, "", 0
+        row.due_at, row.give_up_at, row.locked_until = now, now + GIVE_UP_AFTER, None
+        row.sent_at = None
+    db.session.flush()
+    if rows:
+        ring(Job.SEND_OUTBOX)
+    return len(rows)
+
+
+def discard(email_id: int, *, now: datetime) -> bool:
+    """Never send a mail that failed, is held back or waits. False where it is none of these."""
+    mine = (OutboundEmail.id == email_id, OutboundEmail.state.in_(AGAIN), _unclaimed(now))
+    gone = {"state": OutboundState.CANCELLED, "context": {}, "reply_token": ""}
+    drop = sa.update(OutboundEmail).where(*mine).values(**gone, body_text=None, body_html=None)
+    found = db.session.scalars(drop.returning(OutboundEmail.id), execution_options=_no_sync)
+    return found.one_or_none() is not None
+
+
+def _unclaimed(now: datetime) -> sa.ColumnElement[bool]:
+    """Condition: no sender has it at the moment."""
+    locked_until = OutboundEmail.locked_until
+    return sa.or_(locked_until.is_(None), locked_until <= now)
 
 
 def make_message_id() -> str:

@@ -17,6 +17,7 @@ from app.accounts import directory
 from app.accounts.directory import AgentCard
 from app.accounts.models import Person, PersonEmail
 from app.core.db import db
+from app.core.settings_store import setting
 from app.mail import outbox
 from app.mail.models import OutboundEmail
 from app.mail.tokens import agent_token, reply_token
@@ -24,10 +25,11 @@ from app.settings import Settings
 from app.tickets import keys
 from app.tickets.attachments import StoredFile
 from app.tickets.models import Comment, HeldEmail, Participant, SlaClock, Ticket, TicketMessageId
-from app.tickets.words import Visibility
+from app.tickets.words import AuthorKind, Source, Visibility
 
 # Notices to which an agent may answer by mail, where it can be told that it was the agent.
 ANSWERABLE = ("assigned", "group_ticket", "customer_reply", "sla_warning", "sla_breach")
+QUOTED, QUOTED_LINES = 1000, 12  # of what the customer said last, below an answer
 MOST_IN_GROUP = 50  # a notice to a group goes to so many members at most
 
 
@@ -123,7 +125,12 @@ def agent_replied(
     )
     to = [Recipient(*row) for row in found]
     author = comment.author.display_name if comment.author else ""
-    context = {"author": author, "body": comment.body, "files": [mail_file(file) for file in files]}
+    context = {
+        "author": author,
+        "body": comment.body,
+        "files": [mail_file(file) for file in files],
+        "quoted": _last_words(ticket, comment) if setting("mail_quotes") else None,
+    }
     tell_customers(
         "ticket_reply",
         ticket,
@@ -133,6 +140,32 @@ def agent_replied(
         comment_id=comment.id,
         due_at=comment.undo_until,
     )
+
+
+def _last_words(ticket: Ticket, comment: Comment) -> dict[str, str] | None:
+    """What a customer said last before *comment*, shortened; one statement."""
+    before = (
+        sa.select(Comment.body, Comment.created_at, Person.name)
+        .outerjoin(Person, Person.id == Comment.author_id)
+        .where(
+            Comment.ticket_id == ticket.id,
+            Comment.author_kind == AuthorKind.REQUESTER,
+            Comment.visibility == Visibility.PUBLIC,
+            sa.not_(Comment.is_automatic),
+            Comment.id < comment.id,
+        )
+        .order_by(Comment.created_at.desc(), Comment.id.desc())
+        .limit(1)
+    )
+    row = db.session.execute(before).one_or_none()
+    if row is None and ticket.source is Source.PHONE:
+        return None  # an agent wrote it down
+    body, at, name = row or (ticket.description, ticket.created_at, ticket.requester.name)
+    lines = body.strip().splitlines()
+    text = "\n".join(lines[:QUOTED_LINES])[:QUOTED]
+    if len(text) < len(body.strip()):
+        text = f"{text.rstrip()} …"
+    return {"author": name or "", "at": at.isoformat(), "text": text} if text else None
 
 
 def mail_file(file: StoredFile) -> dict[str, Any]:
@@ -201,6 +234,7 @@ def tell_customers(
                 **common(ticket.number, ticket.subject),
                 "recipient": person.name,
                 "key": keys.link_key(access[person.id]),
+                "stop": None if person.id == ticket.requester_id else [person.id, ticket.id],
                 **context,
             },
             now=now,
@@ -276,6 +310,7 @@ def _agents_rows(
 ) -> list[dict[str, Any]]:
     settings: Settings = current_app.extensions["settings"]
     can_answer = kind in ANSWERABLE and settings.checks_senders
+    cards = directory.agents()
     return [
         outbox.row(
             kind,
@@ -285,6 +320,7 @@ def _agents_rows(
                 **common(ticket.number, ticket.subject),
                 "recipient": person.name,
                 "priority": ticket.priority.label,
+                "stop": [person.id, kind],
                 "can_answer": can_answer,
                 **extra,
             },
@@ -296,6 +332,7 @@ def _agents_rows(
             is_automatic=True,
         )
         for person in to
+        if kind not in cards[person.id].muted_notices
     ]
 
 

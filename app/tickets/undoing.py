@@ -26,7 +26,7 @@ from app.tickets.models import (
     TicketMessageId,
 )
 from app.tickets.timeline import record
-from app.tickets.words import AuthorKind, EventKind, Status, Visibility
+from app.tickets.words import AuthorKind, EventKind, Status, Target, Visibility
 
 TIMES = ("first_response_at", "resolved_at", "closed_at")
 # What came after a reply and stands in the way of putting the whole ticket back.
@@ -188,7 +188,7 @@ def _drop_new_cycle(ticket: Ticket, again: list[SlaClock], *, since: datetime) -
     if not any(clock.target in clocks.RESPONSES for clock in again):
         return
     for clock in list(ticket.clocks):
-        if clock.target is clocks.Target.NEXT_RESPONSE and clock.started_at >= since:
+        if clock.target is Target.NEXT_RESPONSE and clock.started_at >= since:
             ticket.clocks.remove(clock)
             db.session.delete(clock)
 

@@ -13,7 +13,7 @@ from app.accounts.models import LinkPurpose, Role
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core import cache
 from app.core.db import db
-from app.mail import composing
+from app.mail import composing, wire
 from app.mail.models import InboundEmail, OutboundEmail
 from app.tickets import conversation, notifications
 from app.tickets.models import HeldEmail, SlaClock, Ticket
@@ -68,4 +68,4 @@ def test_all_that_is_queued_can_be_rendered(app: Flask) -> None:
         row.subject, row.body_text, row.body_html = mail.subject, mail.text, mail.html
         assert mail.subject
         assert "http://localhost/" in mail.text
-        assert composing.build_mime(row, None)
+        assert wire.build(row, None)

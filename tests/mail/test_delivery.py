@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from flask import Flask
 
 from app.core.db import db
-from app.mail import delivery, outbox
-from app.mail.models import OutboundEmail, OutboundState
+from app.core.sealing import seal
+from app.mail import delivery, failing, outbox, servers
+from app.mail.models import OutboundEmail, OutboundState, SendingOutage
+from tests import factories
 from tests.mail.smtp import Inbox, smtp_server
 
 NOW = datetime(2026, 11, 23, 16, 40, tzinfo=UTC)
@@ -170,3 +172,151 @@ def test_a_long_round_lets_other_jobs_have_their_turn(inbox: Inbox, app: Flask) 
     assert delivery.send_due(lambda: NOW, seconds=0) == delivery.Round(sent=1)
     assert [job.func_name for job in queue.jobs] == ["worker.jobs.send_outbox"]
     assert send().sent == 1
+
+
+def test_what_lets_somebody_in_is_gone_once_it_is_sent(inbox: Inbox) -> None:
+    secrets = {"key": "K3Y-of-a-link", "author": "Bob", "body": "Hi", "files": []}
+    reply = put(
+        kind="ticket_reply",
+        context=TICKET | secrets,
+        reply_token="T" * 24,
+        ticket_id=1,
+    )
+    link = put(kind="sign_in_link", context={"path": "/l?key=0NCE", "name": "", "minutes": 30})
+    assert send().sent == 2
+    assert "K3Y-of-a-link" in inbox.mails[0].text
+    assert "T" * 24 in inbox.mails[0].reply_to[0].email
+    assert "0NCE" in inbox.mails[1].text
+    for row in (find(reply.message_id), find(link.message_id)):
+        kept = repr([getattr(row, c.key) for c in sa.inspect(OutboundEmail).column_attrs])
+        for secret in ("K3Y-of-a-link", "T" * 24, "0NCE"):
+            assert secret not in kept
+        assert row.subject
+
+
+def test_a_mail_that_came_back_is_sent_again_whole(inbox: Inbox) -> None:
+    row = put(
+        kind="ticket_reply",
+        context=TICKET | {"key": "K3Y", "author": "Bob", "body": "Hi", "files": []},
+        reply_token="T" * 24,
+        ticket_id=1,
+    )
+    send()
+    assert not outbox.retry(row.id, now=NOW)  # it arrived, as far as we know
+    failing.returned(find(row.message_id), "no such user")
+    db.session.flush()
+    later = timedelta(days=3)
+    assert outbox.retry(row.id, now=NOW + later)
+    assert send(later).sent == 1
+    first, second = inbox.mails
+    assert first.message_id == second.message_id
+    assert first.text == second.text
+    assert first.reply_to == second.reply_to
+
+
+def test_a_failed_mail_is_tried_again_for_two_days_more(inbox: Inbox) -> None:
+    inbox.answers["ann@customer.example"] = "550 no"
+    row = put()
+    assert send().failed == 1
+    inbox.answers["ann@customer.example"] = "450 not now"
+    later = timedelta(days=5)
+    assert outbox.retry(row.id, now=NOW + later)
+    assert send(later).put_off == 1
+    row = find(row.message_id)
+    assert (row.state, row.attempts) == (OutboundState.QUEUED, 1)
+    assert row.give_up_at == NOW + later + timedelta(days=2)
+
+
+def test_a_discarded_mail_is_never_sent(inbox: Inbox) -> None:
+    row, busy = put(), put(locked_until=NOW + timedelta(minutes=1))
+    assert outbox.discard(row.id, now=NOW)
+    assert not outbox.discard(busy.id, now=NOW)  # a sender has it
+    assert not outbox.retry(row.id, now=NOW)
+    assert send() == delivery.Round()
+    row = find(row.message_id)
+    assert (row.state, row.context, row.body_text) == (OutboundState.CANCELLED, {}, None)
+
+
+def test_an_address_that_fails_gets_no_mail_of_a_ticket(inbox: Inbox) -> None:
+    failing.mark(
+        "Ann@customer.example",
+        status="5.1.1",
+        reason="no such user",
+        outbound_email_id=None,
+        now=NOW,
+    )
+    row = put(ticket_id=1)
+    link = put(kind="sign_in_link", context={"path": "/l", "name": "", "minutes": 30})
+    assert send() == delivery.Round(sent=1, held_back=1)
+    row = find(row.message_id)
+    assert row.state is OutboundState.HELD_BACK
+    assert "no such user" in row.error
+    assert inbox.mails[0].message_id == link.message_id
+    assert failing.clear("ann@customer.example", send_again=True, now=NOW) == 1
+    assert send().sent == 1
+
+
+def test_each_mailbox_sends_by_its_own_server(
+    inbox: Inbox, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with smtp_server() as other:
+        sales = factories.make_mailbox("sales@shop.example", smtp_url=seal(other.url))
+        plain = factories.make_mailbox("help@desk.example")
+        rows = [put(mailbox_id=sales.id), put(mailbox_id=plain.id), put()]
+        assert send().sent == 3
+        assert [mail.message_id for mail in other.mails] == [rows[0].message_id]
+        assert other.envelopes[0].mail_from == "sales@shop.example"
+        assert {mail.message_id for mail in inbox.mails} == {r.message_id for r in rows[1:]}
+        use(app, monkeypatch, None)  # only that mailbox has a server
+        put(mailbox_id=plain.id)
+        put()
+        put(mailbox_id=sales.id)
+        assert send() == delivery.Round(sent=1)
+
+
+def test_a_dead_server_holds_up_no_other(inbox: Inbox) -> None:
+    dead = factories.make_mailbox(smtp_url=seal("smtp://user:secret@127.0.0.1:1"))
+    for _ in range(3):
+        put(mailbox_id=dead.id)
+    put()
+    assert send() == delivery.Round(sent=1, put_off=1)
+
+
+def test_servers_that_take_nothing_are_told_until_they_do(
+    inbox: Inbox, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = app.extensions["settings"].smtp_url
+    use(app, monkeypatch, "smtp://user:secret@127.0.0.1:1")
+    put()
+    put("bob@customer.example")
+    assert send().put_off == 1
+    assert servers.standstills(NOW + timedelta(minutes=4)) == []
+    assert send(timedelta(minutes=5)).put_off == 1
+    [found] = servers.standstills(NOW + timedelta(minutes=6))
+    assert (found.server, found.since) == ("smtp://127.0.0.1:1", NOW)
+    assert "refused" in found.error
+    db.session.add(SendingOutage(server=url, since=NOW, last_tried_at=NOW, error="full"))
+    use(app, monkeypatch, url)  # another server serves now
+    [found] = servers.standstills(NOW + timedelta(minutes=10))
+    assert found.error == "full"
+    assert send(timedelta(minutes=10)).sent == 2
+    assert servers.standstills(NOW + timedelta(minutes=10)) == []
+
+
+def test_mail_that_no_worker_takes_is_told(inbox: Inbox) -> None:
+    put()
+    put(due_at=NOW + timedelta(days=1))
+    assert servers.standstills(NOW + timedelta(minutes=4)) == []
+    [found] = servers.standstills(NOW + timedelta(minutes=5))
+    assert (found.server, found.since) == ("", NOW)
+    send(timedelta(minutes=5))
+    assert servers.standstills(NOW + timedelta(hours=1)) == []
+
+
+def test_a_server_whose_secret_is_lost_is_told_and_nothing_goes_another_way(inbox: Inbox) -> None:
+    box = factories.make_mailbox(smtp_url="sealed under another key")
+    put(mailbox_id=box.id)
+    assert send() == delivery.Round(put_off=1)
+    [found] = servers.standstills(NOW + timedelta(minutes=5))
+    assert "SECRET_KEY" in found.error
+    assert inbox.mails == []
