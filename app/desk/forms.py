@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +21,8 @@ from wtforms import (
 from wtforms.validators import DataRequired, Length, Optional
 
 from app.accounts.forms import likely_address, mail_address
-from app.tickets import catalog
+from app.tickets import catalog, participants
+from app.tickets.conversation import Audience
 from app.tickets.forms import custom_field
 from app.tickets.kept_files import kept
 from app.tickets.words import Priority, Visibility
@@ -60,10 +62,40 @@ class ReplyForm(BaseForm):
         default="keep",
     )
 
+    cc = StringField(
+        "Also to",
+        filters=[clean_line],
+        validators=[Length(max=2_000, message="At most 2,000 characters.")],
+    )
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         tokens = request.form.getlist("kept")[:MAX_FILES]
         self.kept = [file for token in tokens if (file := kept(token))]
+
+    @property
+    def left_out(self) -> frozenset[int]:
+        """Who was named as recipient and unticked."""
+        seen = _ids([request.form.get("readers", "")])
+        return seen - _ids(request.form.getlist("to"))
+
+    @property
+    def audience(self) -> Audience:
+        """Whom the composer named as recipients, and who of them was unticked.
+
+        Raises:
+            Invalid: somebody cc'd has no mail address.
+        """
+        cc = participants.addresses_of(self.cc.data or "")
+        if "readers" not in request.form:
+            return Audience(cc=cc)
+        return Audience(_ids([request.form["readers"]]), self.left_out, cc)
+
+
+def _ids(texts: Iterable[str]) -> frozenset[int]:
+    """Ids of people, with commas between."""
+    parts = [part for text in texts for part in text[:2_000].split(",")]
+    return frozenset(int(p) for p in parts if p.isascii() and p.isdigit() and len(p) < 11)
 
 
 class PhoneTicketForm(BaseForm):

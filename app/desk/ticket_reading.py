@@ -20,10 +20,12 @@ from app.tickets.models import (
     Comment,
     DecisionRecord,
     HeldEmail,
+    Participant,
     ReplyDraft,
     SlaClock,
     Ticket,
 )
+from app.tickets.participants import FAILS
 from app.tickets.queries import NUMBER
 from app.tickets.words import Priority, Source, Status
 
@@ -61,12 +63,14 @@ class TicketFacts:
     tags: str | None
     has_files: bool
     has_held_mail: bool
+    has_people: bool  # beside the requester
     requester_id: int
     requester_name: str
     phone: str
     time_zone: str
     tier: Tier | None
     email: str | None
+    is_failing: bool  # mails to that address came back
     organization: str | None
     organization_tier: Tier | None
     draft: str | None
@@ -118,12 +122,14 @@ FACTS = (
         ITS_TAGS,
         _any(Attachment),
         _any(HeldEmail, WAITING),
+        sa.exists().where(Participant.ticket_id == Ticket.id),
         Person.id,
         Person.name,
         Person.phone,
         Person.time_zone,
         Person.tier,
         ADDRESS,
+        FAILS,
         Organization.name,
         Organization.tier,
         ReplyDraft.body,

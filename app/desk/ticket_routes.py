@@ -19,6 +19,7 @@ from app.core.settings_store import setting
 from app.desk import changes, menus, ticket_reading
 from app.desk.forms import ReplyForm
 from app.desk.frame import viewer_zone
+from app.desk.people_strip import people_strip
 from app.desk.ticket_page import TicketPage
 from app.desk.ticket_reading import TicketFacts
 from app.desk.ticket_views import ReplyView
@@ -148,6 +149,7 @@ def _add(ticket: Ticket, form: ReplyForm, files: list[StoredFile]) -> Comment:
         then=then,
         files=files,
         undo_until=now + wait if wait else None,
+        audience=form.audience,
     )
     undoing.drop_draft(ticket, by=person)
     return added
@@ -217,6 +219,7 @@ def page_of(
         entries, left_out = page.entries(everything="all" in request.args)
     history, more = page.history(_before()) if tab == "history" else ([], None)
     over = ticket.status in (Status.CLOSED, Status.CANCELLED)
+    written = _composer(ticket, reply, focus=focus)
     view = page.view()
     clocks, view.due_label = page.clock_views()
     older = f"/desk/tickets/{ticket.number}?tab=history&before={more}" if more else None
@@ -233,9 +236,11 @@ def page_of(
         "history": history,
         "history_page": Pager("History", None, older) if older else None,
         "why": page.why() if tab == "why" else [],
-        "reply": _composer(ticket, reply, focus=focus),
+        "reply": written,
         "undo": page.undo,
-        "reply_to": ticket.requester_name or "the customer",
+        "people": people_strip(ticket, person, left_out=written.left_out),
+        "people_problem": "",
+        "typed_address": "",
         "cannot_reply": (
             f"This ticket is {ticket.status.label.lower()}: reopen it to reply. "
             "A note is seen by your team alone."

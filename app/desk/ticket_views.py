@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -199,6 +199,8 @@ class ReplyView:
     errors: list[str] = field(default_factory=list)
     files: list[KeptFile] = field(default_factory=list)
     has_focus: bool = False
+    cc: str = ""
+    left_out: Collection[int] = ()
 
     @classmethod
     def of_draft(cls, body: str, tokens: Sequence[str], *, focus: bool) -> ReplyView:
@@ -209,6 +211,18 @@ class ReplyView:
     @classmethod
     def of(cls, form: ReplyForm, files: Sequence[KeptFile]) -> ReplyView:
         """A form that came back."""
-        errors = (*form.body.errors, *form.attachments.errors, *form.visibility.errors)
-        is_internal = form.visibility.data == Visibility.INTERNAL.value
-        return cls(form.body.data or "", is_internal, [str(e) for e in errors], list(files), True)
+        errors = (
+            *form.body.errors,
+            *form.attachments.errors,
+            *form.visibility.errors,
+            *form.cc.errors,
+        )
+        return cls(
+            form.body.data or "",
+            form.visibility.data == Visibility.INTERNAL.value,
+            [str(error) for error in errors],
+            list(files),
+            True,
+            form.cc.data or "",
+            form.left_out,
+        )

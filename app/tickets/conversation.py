@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -10,14 +11,41 @@ import sqlalchemy as sa
 from app.accounts.models import Person
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
-from app.tickets import attachments, clocks, holding, lifecycle, notifications, undoing
+from app.tickets import (
+    attachments,
+    clocks,
+    holding,
+    lifecycle,
+    notifications,
+    participants,
+    undoing,
+)
 from app.tickets.attachments import StoredFile
 from app.tickets.models import Attachment, Comment, Ticket
+from app.tickets.notifications import Recipient
 from app.tickets.timeline import record
-from app.tickets.words import AuthorKind, EventKind, Source, Status, Visibility
+from app.tickets.words import AuthorKind, EventKind, ParticipantKind, Source, Status, Visibility
 
 LONGEST = 50_000
 DOUBLE_WITHIN = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who gets a reply, beside those whom it would go to anyway.
+
+    Attributes:
+        seen: whom its writer was shown as recipients; None: nobody was shown.
+        left_out: of these, who does not get it this time.
+        cc: mail addresses of people who get it too, and take part from now on.
+    """
+
+    seen: Collection[int] | None = None
+    left_out: Collection[int] = ()
+    cc: Sequence[str] = ()
+
+
+EVERYBODY = Audience()
 
 
 def reply(
@@ -31,6 +59,7 @@ def reply(
     files: Sequence[StoredFile] = (),
     source: Source = Source.WEB,
     undo_until: datetime | None = None,
+    audience: Audience = EVERYBODY,
 ) -> Comment:
     """An agent's public reply, or internal note.
 
@@ -40,9 +69,11 @@ def reply(
     Args:
         then: ``keep``, ``pending`` (Send and wait) or ``resolved`` (Send and resolve).
         undo_until: until when a public reply can be taken back; its mails and the customer wait.
+        audience: who of requester and participants gets the mail, and who joins them.
     Raises:
-        Conflict: a closed or cancelled ticket is reopened first.
-        Invalid: empty or too long.
+        Conflict: a closed or cancelled ticket is reopened first; or somebody would get the reply
+            whom its writer was not shown.
+        Invalid: empty or too long, for nobody, or a wrong address.
     """
     is_public = visibility is Visibility.PUBLIC
     if is_public and ticket.status in (Status.CLOSED, Status.CANCELLED):
@@ -52,6 +83,7 @@ def reply(
         )
     can_undo = is_public and undo_until is not None
     before = undoing.state_of(ticket) if can_undo else {}
+    to = _recipients(ticket, audience, by=by, now=now) if is_public else []
     if is_public and ticket.assignee_id is None:
         holding.give(ticket, by, by=by, now=now)
     comment = _add(
@@ -65,14 +97,38 @@ def reply(
         source=source,
         undo_until=undo_until if is_public else None,
     )
+    comment.sent_to = participants.in_words([person.name or person.address for person in to])
     record(ticket, EventKind.COMMENT if is_public else EventKind.NOTE, by=by, now=now)
     if is_public:
         lifecycle.tell_ended(ticket, clocks.answered(ticket, now=now), now=now)
-        notifications.agent_replied(ticket, comment, files=files, now=now)
+        notifications.agent_replied(ticket, comment, to=to, files=files, now=now)
         _move_on(ticket, then, by=by, now=now)
     if can_undo and undo_until is not None:
         undoing.allow(comment, ticket, before, until=undo_until)
     return comment
+
+
+def _recipients(
+    ticket: Ticket, audience: Audience, *, by: Person, now: datetime
+) -> list[Recipient]:
+    """Who gets a reply of *by*; whoever is cc'd takes part from then on."""
+    seen = None if audience.seen is None else set(audience.seen)
+    for address in audience.cc:
+        person = participants.add(ticket, address, by=by, now=now, kind=ParticipantKind.CC)
+        if seen is not None:
+            seen.add(person.id)
+    found = notifications.readers(ticket, author_id=by.id)
+    new = participants.missing((person.id for person in found), seen)
+    if new:
+        names = ", ".join(person.name or person.address for person in found if person.id in new)
+        raise Conflict(
+            f"{names} joined the conversation meanwhile. Look at who gets the reply, "
+            "and send it once more."
+        )
+    to = [person for person in found if person.id not in audience.left_out]
+    if found and not to:
+        raise Invalid("Choose somebody who gets it, or make it a note.")
+    return to
 
 
 def said_before(

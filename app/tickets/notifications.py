@@ -106,24 +106,27 @@ def customer_replied(ticket: Ticket, comment: Comment, *, now: datetime) -> None
     )
 
 
+def readers(ticket: Ticket, *, author_id: int) -> list[Recipient]:
+    """Who hears of a public reply by *author_id*: the requester first; one statement."""
+    its = {"ticket_id": ticket.id, "requester_id": ticket.requester_id, "author_id": author_id}
+    found = [Recipient(*row) for row in db.session.connection().execute(READERS, its)]
+    return sorted(found, key=lambda person: person.id != ticket.requester_id)
+
+
 def agent_replied(
-    ticket: Ticket, comment: Comment, *, files: Sequence[StoredFile], now: datetime
+    ticket: Ticket,
+    comment: Comment,
+    *,
+    to: Sequence[Recipient],
+    files: Sequence[StoredFile],
+    now: datetime,
 ) -> None:
-    """Mail a public reply to requester and participants, each with a key of their own.
+    """Mail a public reply to those of `readers` who get it, each with a key of their own.
 
     They leave once it can be taken back no more.
     """
     if comment.visibility is not Visibility.PUBLIC:
         raise ValueError("an internal note is never mailed")
-    found = db.session.connection().execute(
-        READERS,
-        {
-            "ticket_id": ticket.id,
-            "requester_id": ticket.requester_id,
-            "author_id": comment.author_id or 0,
-        },
-    )
-    to = [Recipient(*row) for row in found]
     author = comment.author.display_name if comment.author else ""
     context = {
         "author": author,
