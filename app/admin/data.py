@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from app.admin import catalog, teams
+from app.admin import (
+    calendars,
+    catalog,
+    macros,
+    rules,
+    service_levels,
+    tags,
+    teams,
+    templates,
+)
 from app.admin.resource import Resource, register
 
 bp = Blueprint("data", __name__, url_prefix="/admin")
@@ -15,6 +24,12 @@ RESOURCES: tuple[Resource, ...] = (
     catalog.CATEGORIES,
     catalog.SUBCATEGORIES,
     catalog.FIELDS,
+    rules.RULES,
+    service_levels.POLICIES,
+    calendars.CALENDARS,
+    templates.TEMPLATES,
+    tags.TAGS,
+    macros.MACROS,
 )
 for _resource in RESOURCES:
     register(bp, _resource)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from wtforms import (
     BooleanField,
     Field,
+    Form,
     HiddenField,
     IntegerField,
     SelectChoice,
@@ -63,12 +64,18 @@ def line(label: str, hint: str = "", *, most: int = 100, needed: bool = True) ->
     )
 
 
-def text(label: str, hint: str = "", *, most: int = 10_000, needed: bool = False) -> TextAreaField:
-    """A field for several lines."""
-    checks = [Length(max=most, message=f"At most {most:,} characters."), storable]
+def text(
+    label: str,
+    hint: str = "",
+    *more: Callable[[Form, Field], None],
+    most: int = 10_000,
+    needed: bool = False,
+) -> TextAreaField:
+    """A field for several lines; *more* checks come last."""
+    checks: list[Any] = [Length(max=most, message=f"At most {most:,} characters."), storable]
     if needed:
         checks.insert(0, InputRequired("Fill this in."))
-    return TextAreaField(label, checks, description=hint, filters=[_lf, stripped])
+    return TextAreaField(label, [*checks, *more], description=hint, filters=[_lf, stripped])
 
 
 def number(

@@ -139,6 +139,17 @@ def delete(old: Any, new: Any | None = None) -> None:
     db.session.flush()
 
 
+def rename(tag: Tag, name: str) -> None:
+    """Give *tag* another name, also where it is named in JSON."""
+    old, new = Tag(id=tag.id, name=tag.name), Tag(id=tag.id, name=name)
+    for mention in MENTIONS[Tag]:
+        for row in db.session.scalars(sa.select(mention.model)):
+            if mention.names(row, old):
+                mention.swap(row, old, new)
+    tag.name = name
+    db.session.flush()
+
+
 def references(kind: type[Base]) -> list[tuple[sa.Table, sa.Column[Any]]]:
     """Every column that points at *kind*, but for the thing's own parts."""
     target, own = kind.__table__, PARTS.get(kind, set())

@@ -67,6 +67,9 @@ class Resource:
             *may_replace* it.
         refuse_delete: raises DomainError where it has to stay.
         after_delete: what else is to do then.
+        saved_notice: what to say beside "is saved".
+        press: what another button of the form does (``press`` is its value); what to say then. The
+            form comes back unsaved.
         template: of the form, where it is not a plain list of fields.
         beside: what else that template shows.
     """
@@ -91,6 +94,7 @@ class Resource:
     after_delete: Callable[[Any], None] = lambda thing: None
     delete_words: Callable[[Any], str] = lambda thing: ""
     saved_notice: Callable[[Any], str] = lambda thing: ""
+    press: Callable[[str, Any | None, Any], str] | None = None
     template: str = "admin/form.html"
     beside: Callable[[Any | None, Any], dict[str, Any]] = lambda thing, form: {}
 
@@ -240,6 +244,8 @@ class _Pages:
         resource = self.resource
         form = resource.form(thing)
         thing_id = thing.id if thing is not None else None
+        if resource.press and "press" in request.form:
+            return self._press(thing, form)
         if not form.validate_on_submit():
             return self._form(thing, form, status=422)
         try:
@@ -253,6 +259,19 @@ class _Pages:
         notice = resource.saved_notice(saved)
         flash(f"{resource.name(saved)} is saved. {notice}".strip(), "success")
         return redirect(resource.url, 303)
+
+    def _press(self, thing: Any | None, form: AdminForm) -> ResponseReturnValue:
+        assert self.resource.press is not None  # noqa: S101  (the caller has looked)
+        try:
+            notice = self.resource.press(request.form["press"], thing, form)
+            db.session.commit()
+        except DomainError as error:
+            thing_id = thing.id if thing is not None else None
+            db.session.rollback()
+            form.take(error)
+            again = None if thing_id is None else self._thing(thing_id)
+            return self._form(again, form, status=422)
+        return self._form(thing, form, notice=notice)
 
     def _thing(self, thing_id: int) -> Any:
         thing = db.session.get(self.resource.model, thing_id)
@@ -279,7 +298,7 @@ class _Pages:
         )
 
     def _form(
-        self, thing: Any | None, form: AdminForm, *, status: int = 200
+        self, thing: Any | None, form: AdminForm, *, status: int = 200, notice: str = ""
     ) -> ResponseReturnValue:
         resource = self.resource
         name = resource.name(thing) if thing is not None else ""
@@ -290,6 +309,7 @@ class _Pages:
             name=name,
             form=form,
             action=request.path,
+            notice=notice,
             **resource.beside(thing, form),
         )
         return page, status

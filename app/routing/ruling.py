@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from app.accounts import directory
 from app.accounts.models import Distribution, Person
-from app.core import audit
+from app.core import audit, ordering
 from app.core.audit import Facts
 from app.core.db import db
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Invalid
 from app.core.jobs import Job, ring
 from app.routing.models import AssignmentRule, RuleKind
 from app.tickets import catalog
@@ -139,24 +139,16 @@ def put_in_order(ids: Sequence[int], *, by: Person, now: datetime) -> None:
     Raises:
         Conflict: somebody has made or deleted a rule meanwhile.
     """
-    rules = {rule.id: rule for rule in in_order()}
-    if sorted(ids) != sorted(rules):
-        raise Conflict("The rules have changed meanwhile. Here is how they stand now.")
-    before = [label(rule) for rule in rules.values()]
-    if list(ids) == list(rules):
-        return
-    for position, rule_id in enumerate(reversed(ids), start=1):
-        rules[rule_id].position = position
-    after = [label(rules[rule_id]) for rule_id in ids]
-    audit.write(
-        *("ordered", "assignment rule", None, "All rules"),
-        field="Order",
-        old=", ".join(before),
-        new=", ".join(after),
+    if ordering.put_in_order(
+        in_order(),
+        ids,
+        thing="assignment rule",
+        name=label,
+        highest_first=True,
         by=by,
         now=now,
-    )
-    ring(Job.HAND_OUT)
+    ):
+        ring(Job.HAND_OUT)
 
 
 def _agent_name(agent_id: int | None) -> str:

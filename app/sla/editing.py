@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from app.core import audit
+from app.core import audit, ordering
 from app.core.audit import Actor, Facts
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
@@ -33,7 +33,7 @@ from app.sla.queries import load_calendars
 from app.sla.targets import Target
 
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MOST_STEPS = 20
+MOST_STEPS = 6
 MOST_HOLIDAYS = 1_000
 LONGEST_TARGET = 10 * 365 * MINUTES_A_DAY
 
@@ -364,24 +364,8 @@ def put_policies_in_order(ids: Sequence[int], *, by: Actor, now: datetime) -> No
     Raises:
         Conflict: somebody has made or deleted one meanwhile.
     """
-    order = (SlaPolicy.position, SlaPolicy.id)
-    policies = {row.id: row for row in db.session.scalars(sa.select(SlaPolicy).order_by(*order))}
-    if sorted(ids) != sorted(policies):
-        raise Conflict("The policies have changed meanwhile. Here is how they stand now.")
-    if list(ids) == list(policies):
-        return
-    before = ", ".join(row.name for row in policies.values())
-    for position, policy_id in enumerate(ids, start=1):
-        policies[policy_id].position = position
-    after = ", ".join(policies[policy_id].name for policy_id in ids)
-    audit.write(
-        *("ordered", "SLA policy", None, "All policies"),
-        field="Order",
-        old=before,
-        new=after,
-        by=by,
-        now=now,
-    )
+    rows = db.session.scalars(sa.select(SlaPolicy).order_by(SlaPolicy.position, SlaPolicy.id))
+    ordering.put_in_order(rows, ids, thing="SLA policy", name=lambda row: row.name, by=by, now=now)
 
 
 def _wrong(field: str, message: str) -> Invalid:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from app.accounts.models import Person, Skill
-from app.core import audit
+from app.core import audit, ordering
 from app.core.audit import Facts
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
@@ -103,24 +103,8 @@ def put_in_order(ids: Sequence[int], *, by: Person, now: datetime) -> None:
     Raises:
         Conflict: somebody has made or deleted one meanwhile.
     """
-    order = (Category.position, Category.id)
-    rows = {row.id: row for row in db.session.scalars(sa.select(Category).order_by(*order))}
-    if sorted(ids) != sorted(rows):
-        raise Conflict("The categories have changed meanwhile. Here is how they stand now.")
-    if list(ids) == list(rows):
-        return
-    before = ", ".join(row.name for row in rows.values())
-    for position, category_id in enumerate(ids, start=1):
-        rows[category_id].position = position
-    after = ", ".join(rows[category_id].name for category_id in ids)
-    audit.write(
-        *("ordered", "category", None, "All categories"),
-        field="Order",
-        old=before,
-        new=after,
-        by=by,
-        now=now,
-    )
+    rows = db.session.scalars(sa.select(Category).order_by(Category.position, Category.id))
+    ordering.put_in_order(rows, ids, thing="category", name=lambda row: row.name, by=by, now=now)
 
 
 def free_key(name: str, taken: Collection[str]) -> str:

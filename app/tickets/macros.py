@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from app.accounts import directory
 from app.accounts.models import Group, Person
-from app.core import audit
+from app.core import audit, ordering
 from app.core.audit import Facts
 from app.core.cache import reference
 from app.core.db import db
@@ -158,6 +158,16 @@ def save(
         macro.is_active = is_active
     audit.note(*("macro", macro.id, macro.name), before=before, after=facts(macro), by=by, now=now)
     return macro
+
+
+def put_in_order(ids: Sequence[int], *, by: Person, now: datetime) -> None:
+    """Show the macros in the order of *ids*.
+
+    Raises:
+        Conflict: somebody has made or deleted one meanwhile.
+    """
+    rows = db.session.scalars(sa.select(Macro).order_by(Macro.position, Macro.id))
+    ordering.put_in_order(rows, ids, thing="macro", name=lambda row: row.name, by=by, now=now)
 
 
 def _refuse_unknown(reply: str) -> None:
