@@ -25,7 +25,9 @@ from app.mail.models import InboundEmail, InboundState
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(minutes=5)  # longer than reading one mail can take
+# Longer than reading a mail usually takes. One that takes longer may be read by two, and only the
+# first of them still finds it waiting: it becomes a ticket once all the same.
+LEASE = timedelta(minutes=1)
 MOST_TRIES = 5
 TRIES_WHILE_BUSY = 10
 
@@ -49,7 +51,7 @@ STILL_WAITS = (
 )
 OUTCOME = (
     sa.update(_table)
-    .where(InboundEmail.id == sa.bindparam("email_id"))
+    .where(InboundEmail.id == sa.bindparam("email_id"), InboundEmail.state == InboundState.WAITING)
     .values(
         state=sa.bindparam("to"),
         reason=sa.bindparam("why"),
@@ -69,13 +71,18 @@ def process_due(clock: Callable[[], datetime] = utcnow, *, seconds: float = math
     """
     count = 0
     until = time.monotonic() + seconds
-    while not is_stopping() and (claimed := _claim(clock())) is not None:
+
+    def goes_on() -> bool:
+        return not is_stopping() and time.monotonic() < until
+
+    claimed = _claim(clock()) if goes_on() else None
+    while claimed is not None:
         count += 1
-        email_id, attempts = claimed
+        (email_id, attempts), claimed = claimed, None
         try:
             if attempts > MOST_TRIES:
                 raise RuntimeError("reading it has ended the worker five times")
-            _take(email_id, clock)
+            claimed = _take(email_id, clock, goes_on)
         except DomainError as error:
             # It will not get better by waiting.
             _settle(email_id, InboundState.QUARANTINED, error.message, now=clock())
@@ -89,9 +96,10 @@ def process_due(clock: Callable[[], datetime] = utcnow, *, seconds: float = math
                 _settle(email_id, InboundState.QUARANTINED, told, now=clock())
             else:
                 _put_off(email_id, attempts, told, now=clock())
-        if time.monotonic() > until:
-            bells().ring(Job.PROCESS_MAIL)
-            break
+        if claimed is None and goes_on():
+            claimed = _claim(clock())
+    if time.monotonic() > until:
+        bells().ring(Job.PROCESS_MAIL)
     return count
 
 
@@ -99,13 +107,24 @@ def _claim(now: datetime) -> tuple[int, int] | None:
     """Lease the oldest mail that is due, and count the try before anything can go wrong."""
     begin_write()
     cache.forget_stamp()
-    row = db.session.connection().execute(CLAIM, {"now": now, "until": now + LEASE}).one_or_none()
+    claimed = _lease(now)
     db.session.commit()
+    return claimed
+
+
+def _lease(now: datetime) -> tuple[int, int] | None:
+    row = db.session.connection().execute(CLAIM, {"now": now, "until": now + LEASE}).one_or_none()
     return (row.id, row.attempts) if row else None
 
 
-def _take(email_id: int, clock: Callable[[], datetime]) -> None:
-    """Read one mail without any lock, then act on it in one transaction."""
+def _take(
+    email_id: int, clock: Callable[[], datetime], goes_on: Callable[[], bool]
+) -> tuple[int, int] | None:
+    """Read one mail without any lock, then act on it in one transaction.
+
+    The next mail is claimed in the same transaction, where the round *goes on*: half as many
+    commits, each of which waits for the disk.
+    """
     mail = incoming.read(email_id)
     db.session.rollback()
     for left in reversed(range(TRIES_WHILE_BUSY)):
@@ -117,6 +136,7 @@ def _take(email_id: int, clock: Callable[[], datetime]) -> None:
             if _still_waits(email_id):
                 state, reason = ingest(mail, now=now)
                 _write_outcome(email_id, state, reason, now=now, proof=mail.proof)
+            claimed = _lease(now) if goes_on() else None
             db.session.commit()
         except Exception as error:
             db.session.rollback()
@@ -124,11 +144,17 @@ def _take(email_id: int, clock: Callable[[], datetime]) -> None:
                 raise
             time.sleep(0.5)
         else:
-            return
+            return claimed
+    return None
 
 
 def _still_waits(email_id: int) -> bool:
     return db.session.connection().scalar(STILL_WAITS, {"email_id": email_id}) is not None
+
+
+def _still(email_id: int) -> sa.ColumnElement[bool]:
+    """It waits, unless somebody else was quicker."""
+    return sa.and_(InboundEmail.id == email_id, InboundEmail.state == InboundState.WAITING)
 
 
 def _settle(email_id: int, state: InboundState, reason: str, *, now: datetime) -> None:
@@ -147,7 +173,7 @@ def _write_outcome(
 
 def _put_off(email_id: int, attempts: int, error: str, *, now: datetime) -> None:
     begin_write()
-    mine = sa.update(InboundEmail).where(InboundEmail.id == email_id)
+    mine = sa.update(InboundEmail).where(_still(email_id))
     later = now + timedelta(minutes=2 ** (attempts - 1))
     db.session.execute(
         mine.values(due_at=later, reason=error),
@@ -159,7 +185,7 @@ def _put_off(email_id: int, attempts: int, error: str, *, now: datetime) -> None
 def _give_back(email_id: int, *, now: datetime) -> None:
     """Let it be tried again in a minute; where not even that can be written, after its lease."""
     begin_write()
-    mine = sa.update(InboundEmail).where(InboundEmail.id == email_id)
+    mine = sa.update(InboundEmail).where(_still(email_id))
     with suppress(sa.exc.DBAPIError):
         db.session.execute(
             mine.values(due_at=now + timedelta(minutes=1), attempts=InboundEmail.attempts - 1),
