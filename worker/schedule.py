@@ -18,7 +18,7 @@ DAY = 86_400
 
 # Name of the function in worker.jobs: seconds between two rounds.
 SECONDS_BETWEEN = {
-    "process_mail": 60,
+    "process_mail": 30,
     "fetch_mail": 60,
     "send_outbox": 5,  # answers wait ten seconds in case they are taken back, not much longer
     "hand_out": 60,

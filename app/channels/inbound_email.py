@@ -75,7 +75,7 @@ def process_due(clock: Callable[[], datetime] = utcnow, *, seconds: float = math
     def goes_on() -> bool:
         return not is_stopping() and time.monotonic() < until
 
-    claimed = _claim(clock()) if goes_on() else None
+    claimed = None if is_stopping() else _claim(clock())
     while claimed is not None:
         count += 1
         (email_id, attempts), claimed = claimed, None
