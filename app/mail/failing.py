@@ -67,6 +67,18 @@ def missed(address: str) -> list[OutboundEmail]:
     return list(db.session.scalars(theirs))
 
 
+def try_again(email: OutboundEmail, *, now: datetime) -> bool:
+    """Send a mail again that did not arrive: somebody says that the address works.
+
+    False where it is being sent at the moment, or was.
+    """
+    db.session.execute(
+        sa.delete(FailingAddress).where(FailingAddress.address == email.recipient.lower()),
+        execution_options=_no_sync,
+    )
+    return outbox.retry(email.id, now=now)
+
+
 def clear(address: str, *, send_again: bool, now: datetime) -> int:
     """Mail an address again. With *send_again* what it missed goes out; how many mails that are.
 

@@ -245,6 +245,10 @@ class OutboundState(StrEnum):
     HELD_BACK = "held_back"  # the address fails; sent once somebody says that it works again
 
 
+# As the partial index of the outbox spells it.
+UNDELIVERED = "outbound_email.state in ('failed', 'held_back')"
+
+
 class OutboundEmail(Base):
     """One mail to one recipient, written in the transaction of the change that caused it.
 
@@ -263,10 +267,10 @@ class OutboundEmail(Base):
         ),
         # Small, since few mails fail: pages of tickets ask it for each.
         sa.Index(
-            "ix_outbound_email_failed",
+            "ix_outbound_email_undelivered",
             "ticket_id",
-            sqlite_where=sa.text("state = 'failed'"),
-            postgresql_where=sa.text("state = 'failed'"),
+            sqlite_where=sa.text("state in ('failed', 'held_back')"),
+            postgresql_where=sa.text("state in ('failed', 'held_back')"),
         ),
         sa.Index("ix_outbound_email_state_id", "state", "id"),
         sa.Index("ix_outbound_email_recipient_created_at", "recipient", "kind", "created_at"),

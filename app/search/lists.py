@@ -20,6 +20,7 @@ from app.core import paging
 from app.core.db import db
 from app.core.paging import Page
 from app.core.settings_store import setting
+from app.mail.models import UNDELIVERED, OutboundEmail
 from app.search import conditions, query
 from app.search.conditions import Selection, Shape, unindexed
 from app.tickets import catalog
@@ -60,6 +61,7 @@ class TicketRow(NamedTuple):
     changed_iso: str
     changed_title: str
     held: int
+    undelivered: bool
 
 
 @dataclass(slots=True)
@@ -124,6 +126,9 @@ ROW = Columns(
         .scalar_subquery()
         .label("held"),
         ITS_TAGS.label("tags"),
+        sa.exists()
+        .where(OutboundEmail.ticket_id == Ticket.id, sa.text(UNDELIVERED))
+        .label("undelivered"),
     ),
     # Outer joins keep SQLite from starting at the people.
     sa.outerjoin(
@@ -250,7 +255,7 @@ def ticket_rows(rows: Sequence[sa.Row[Any]], *, zone: ZoneInfo, now: datetime) -
     for row in rows:
         columns: Any = row  # quicker than looking up twenty names
         id_, version, number, subject, status, priority, preview, due_at, warn_at = columns[:9]
-        updated_at, assignee_id, requester, organization, held, tags = columns[9:15]
+        updated_at, assignee_id, requester, organization, held, tags, undelivered = columns[9:16]
         agent = agents.get(assignee_id)
         due_text, due_tone = words.due_chip(
             due_at,
@@ -281,6 +286,7 @@ def ticket_rows(rows: Sequence[sa.Row[Any]], *, zone: ZoneInfo, now: datetime) -
                 words.iso(updated_at),
                 words.exact(updated_at, zone),
                 held,
+                undelivered,
             )
         )
     return shown

@@ -138,6 +138,7 @@ class HeldState(StrEnum):
     WAITING = "waiting"
     ACCEPTED = "accepted"
     ADDED = "added"
+    ALIAS = "alias"  # another address of the requester
     SPLIT = "split"
     DISCARDED = "discarded"
 
@@ -183,6 +184,7 @@ class EventKind(StrEnum):
     MAIL_HELD = "mail_held"
     MAIL_DECIDED = "mail_decided"
     MAIL_BOUNCED = "mail_bounced"
+    MAIL_RETRIED = "mail_retried"
     ADDRESS_CLEARED = "address_cleared"
     REQUESTER = "requester"
     SPAM = "spam"

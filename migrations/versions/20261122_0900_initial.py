@@ -718,11 +718,11 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'queued'"),
         )
         batch_op.create_index(
-            "ix_outbound_email_failed",
+            "ix_outbound_email_undelivered",
             ["ticket_id"],
             unique=False,
-            sqlite_where=sa.text("state = 'failed'"),
-            postgresql_where=sa.text("state = 'failed'"),
+            sqlite_where=sa.text("state in ('failed', 'held_back')"),
+            postgresql_where=sa.text("state in ('failed', 'held_back')"),
         )
         batch_op.create_index(
             "ix_outbound_email_recipient_created_at",
@@ -2033,9 +2033,9 @@ def downgrade() -> None:
         batch_op.drop_index("ix_outbound_email_state_id")
         batch_op.drop_index("ix_outbound_email_recipient_created_at")
         batch_op.drop_index(
-            "ix_outbound_email_failed",
-            sqlite_where=sa.text("state = 'failed'"),
-            postgresql_where=sa.text("state = 'failed'"),
+            "ix_outbound_email_undelivered",
+            sqlite_where=sa.text("state in ('failed', 'held_back')"),
+            postgresql_where=sa.text("state in ('failed', 'held_back')"),
         )
         batch_op.drop_index(
             "ix_outbound_email_due",
