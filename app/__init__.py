@@ -123,6 +123,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _register(app: Flask) -> None:
     """Every area's pages and commands."""
     from app.accounts import init_accounts
+    from app.admin.audit_log import bp as audit_log
     from app.admin.data import bp as data
     from app.api.routes import init_api
     from app.desk.routes import init_desk
@@ -132,6 +133,7 @@ def _register(app: Flask) -> None:
     app.register_blueprint(health.bp)
     init_accounts(app)
     app.register_blueprint(data)
+    app.register_blueprint(audit_log)
     init_desk(app)
     init_portal(app)
     init_api(app)

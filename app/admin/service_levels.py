@@ -28,6 +28,13 @@ from app.tickets.words import Priority, Source
 from app.web.forms import one_line, stripped
 
 STEPS = editing.MOST_STEPS
+SOURCES = {
+    Source.WEB: "Web form",
+    Source.EMAIL: "Mail",
+    Source.PHONE: "Phone",
+    Source.CHAT: "Chat",
+    Source.API: "API",
+}
 UNITS = {"d": 24 * 60, "h": 60, "min": 1, "m": 1}
 SPAN = re.compile(r"(\d{1,7})\s*(days?|d|hours?|h|minutes?|min|m)\b", re.IGNORECASE)
 
@@ -150,7 +157,7 @@ def _form(policy: SlaPolicy | None) -> PolicyForm:
     form.categories.choices = category_choices()
     form.tiers.choices = options((tier.value, tier.value.capitalize()) for tier in Tier)
     form.groups.choices = options(_group_names().items())
-    form.sources.choices = options((source.value, source.value.capitalize()) for source in Source)
+    form.sources.choices = options(SOURCES.items())
     rows = db.session.execute(sa.select(Calendar.id, Calendar.name).order_by(Calendar.name))
     form.calendar.choices = options([("", "Choose one"), *((row.id, row.name) for row in rows)])
     targets = options([("", "Any target"), *((t.value, t.label) for t in Target)])

@@ -125,7 +125,7 @@ def _beside(row: AutoResponseTemplate | None, form: TemplateForm) -> dict[str, A
     except (Invalid, ValueError):
         return shown
     subject, body = form.subject.data or "", form.body.data or ""
-    preview = templates.preview(subject, body, ticket)
+    preview = templates.preview(subject, body, ticket, now=utcnow())
     return {**shown, "preview": preview, "tried": ticket.number if ticket else ""}
 
 

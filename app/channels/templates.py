@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -94,16 +94,16 @@ def refuse_unknown(field: str, text: str) -> None:
         raise Invalid(message, {field: message})
 
 
-def preview(subject: str, body: str, ticket: Ticket | None) -> tuple[str, str]:
+def preview(subject: str, body: str, ticket: Ticket | None, *, now: datetime) -> tuple[str, str]:
     """Subject and text as the requester of *ticket* would get them; without one, of an example."""
-    values = _values(ticket)
+    values = _values(ticket, now)
     filled = auto_response.fill(subject, values)
     return " ".join(filled.split())[:200], auto_response.fill(body, values)
 
 
 def send_test(subject: str, body: str, ticket: Ticket | None, *, to: str, now: datetime) -> None:
     """Put the answer, as in `preview`, into the outbox for *to*: an agent's own address."""
-    shown, text = preview(subject, body, ticket)
+    shown, text = preview(subject, body, ticket, now=now)
     context: dict[str, Any] = {"subject": shown, "body": text}
     outbox.queue([outbox.row("template_test", to, context=context, now=now)])
 
@@ -120,19 +120,20 @@ def newest_ticket(category_id: int, number: str) -> Ticket | None:
     return db.session.scalar(newest.order_by(Ticket.id.desc()).limit(1))
 
 
-def _values(ticket: Ticket | None) -> dict[str, str]:
+def _values(ticket: Ticket | None, now: datetime) -> dict[str, str]:
+    soon = now + timedelta(hours=8)  # where it was answered already, or is none
     zone = setting("time_zone")
     if ticket is None:
         return {
             "ticket.number": "TKT-7K2M9QXA",
             "ticket.subject": "The oven shows E-41",
             "requester.name": "Johanna Leitner",
-            "due": auto_response.due_words(None, zone),
+            "due": auto_response.due_words(soon, zone),
         }
     first = next((c.due_at for c in ticket.clocks if c.target == "first_response"), None)
     return {
         "ticket.number": ticket.number,
         "ticket.subject": ticket.subject,
         "requester.name": ticket.requester.display_name,
-        "due": auto_response.due_words(first, ticket.requester.time_zone or zone),
+        "due": auto_response.due_words(first or soon, ticket.requester.time_zone or zone),
     }

@@ -1,0 +1,200 @@
+"""The audit log: searched, a page at a time, and exported as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from flask import Blueprint, Response, render_template, request, stream_with_context
+from flask.typing import ResponseReturnValue
+from wtforms import DateField, SearchField, SelectField
+from wtforms.validators import Length, Optional
+
+from app.accounts import directory
+from app.accounts.access import admin_required, current_person
+from app.admin.forms import AdminForm, options
+from app.core import csv_export
+from app.core.audit import AuditEntry
+from app.core.clock import utcnow
+from app.core.db import db
+from app.core.errors import Invalid
+from app.core.paging import MOST_ID, Page
+from app.core.settings_store import setting
+from app.web import words
+from app.web.forms import one_line, stripped
+
+bp = Blueprint("audit", __name__, url_prefix="/admin")
+
+ROWS = 50
+BATCH = 500
+HEAD = (
+    *("When (UTC)", "Who", "Action", "What", "Id", "Name", "Field", "From", "To"),
+    *("IP address", "User agent"),
+)
+COLUMNS = (
+    AuditEntry.id,
+    AuditEntry.created_at,
+    AuditEntry.actor_id,
+    AuditEntry.actor_name,
+    AuditEntry.action,
+    AuditEntry.thing,
+    AuditEntry.thing_id,
+    AuditEntry.thing_name,
+    AuditEntry.field,
+    AuditEntry.from_value,
+    AuditEntry.to_value,
+    AuditEntry.ip_address,
+    AuditEntry.user_agent,
+)
+SEARCHED = (
+    *(AuditEntry.actor_name, AuditEntry.thing, AuditEntry.thing_name, AuditEntry.action),
+    *(AuditEntry.field, AuditEntry.from_value, AuditEntry.to_value, AuditEntry.ip_address),
+)
+
+
+class SearchForm(AdminForm):
+    """What of the log to show; by GET, so that a link says it all."""
+
+    class Meta:
+        """Nothing is changed, so there is nothing to forge."""
+
+        csrf = False
+
+    q = SearchField("Search", [Length(max=100), one_line], filters=[stripped])
+    who = SelectField("Who", default="")
+    since = DateField("From", [Optional()])
+    until = DateField("Until", [Optional()])
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A line of the log in the viewer's words."""
+
+    when_text: str
+    when_iso: str
+    when_title: str
+    who: str
+    what: str
+    field: str
+    old: str | None
+    new: str | None
+    place: str
+    browser: str
+
+
+@bp.get("/audit")
+@admin_required
+def index() -> ResponseReturnValue:
+    """The newest lines that fit, or those before ``?before=`` an id."""
+    form = _form()
+    query, status = sa.select(*COLUMNS), 200
+    if form.validate():  # type: ignore[no-untyped-call]
+        query = _narrowed(query, form)
+    else:
+        query, status = query.where(sa.false()), 422
+    before = _before()
+    if before:
+        query = query.where(AuditEntry.id < before)
+    found = db.session.execute(query.order_by(AuditEntry.id.desc()).limit(ROWS + 1)).all()
+    shown = found[:ROWS]
+    asked = {k: v for k, v in request.args.items() if k != "before" and v}
+    further = urlencode({**asked, "before": shown[-1].id}) if len(found) > ROWS else ""
+    page = Page(
+        text=f"{len(shown)} lines",
+        previous=f"/admin/audit?{urlencode(asked)}" if before else None,
+        next=f"/admin/audit?{further}" if further else None,
+    )
+    body = render_template(
+        "admin/audit.html",
+        form=form,
+        rows=[_row(row) for row in shown],
+        page=page,
+        export=f"/admin/audit.csv?{urlencode(asked)}",
+        is_narrowed=bool(asked),
+    )
+    return body, status
+
+
+@bp.get("/audit.csv")
+@admin_required
+def export() -> ResponseReturnValue:
+    """Everything that fits, newest first, a line at a time."""
+    form = _form()
+    if not form.validate():  # type: ignore[no-untyped-call]
+        raise Invalid("There is no such day or person. Go back and have a look.")
+    query = _narrowed(sa.select(*COLUMNS), form).order_by(AuditEntry.id.desc())
+    lines = csv_export.lines(HEAD, _cells(query))
+    response = Response(stream_with_context(lines), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = 'attachment; filename="audit-log.csv"'
+    return response
+
+
+def _cells(query: Any) -> Iterator[tuple[object, ...]]:
+    found = db.session.execute(query, execution_options={"yield_per": BATCH})
+    for row in found:
+        yield (
+            row.created_at.isoformat(timespec="seconds"),
+            *(row.actor_name, row.action, row.thing, row.thing_id, row.thing_name, row.field),
+            *(row.from_value, row.to_value, row.ip_address, row.user_agent),
+        )
+
+
+def _form() -> SearchForm:
+    form = SearchForm(formdata=request.args)
+    agents = ((card.id, card.name) for card in directory.agents().values())
+    form.who.choices = options([("", "Everybody"), *agents])
+    return form
+
+
+def _narrowed(query: Any, form: SearchForm) -> Any:
+    if form.q.data:
+        found = (column.icontains(form.q.data, autoescape=True) for column in SEARCHED)
+        query = query.where(sa.or_(*found))
+    if form.who.data:
+        query = query.where(AuditEntry.actor_id == int(form.who.data))
+    if form.since.data:
+        query = query.where(AuditEntry.created_at >= _midnight(form.since.data))
+    if form.until.data:
+        query = query.where(AuditEntry.created_at < _midnight(form.until.data, days_later=1))
+    return query
+
+
+def _zone() -> ZoneInfo:
+    return words.zone(current_person().time_zone or setting("time_zone"))
+
+
+def _midnight(day: date, *, days_later: int = 0) -> datetime:
+    """The day's beginning where the viewer is."""
+    try:
+        day += timedelta(days=days_later)
+        return datetime.combine(day, time(), _zone()).astimezone(UTC)
+    except OverflowError:
+        raise Invalid("There is no such day.") from None
+
+
+def _before() -> int:
+    text = request.args.get("before", "0")
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or int(text) > MOST_ID:
+        raise Invalid("There is no such page of this list. Start from its first.")
+    return int(text)
+
+
+def _row(row: Any) -> LogRow:
+    now, zone = utcnow(), _zone()
+    return LogRow(
+        when_text=words.moment(row.created_at, now, zone),
+        when_iso=words.iso(row.created_at),
+        when_title=words.exact(row.created_at, zone),
+        who=row.actor_name,
+        what=f"{row.action} {row.thing} {row.thing_name}".strip(),
+        field=row.field,
+        old=row.from_value,
+        new=row.to_value,
+        place=row.ip_address,
+        browser=row.user_agent,
+    )
