@@ -12,6 +12,7 @@ from app.desk import (
     people_routes,
     picture_routes,
     queue_routes,
+    sender_routes,
     ticket_routes,
 )
 from app.desk.frame import desk_frame
@@ -26,6 +27,7 @@ __all__ = [
     "people_routes",
     "picture_routes",
     "queue_routes",
+    "sender_routes",
 ]
 
 

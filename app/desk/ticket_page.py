@@ -27,6 +27,7 @@ from app.desk.ticket_views import (
     UndoView,
     WhyEntry,
 )
+from app.mail.models import SenderCheck
 from app.sla import queries as sla_queries
 from app.tickets import attachments, catalog, clocks, merging, messages, timeline
 from app.tickets.attachments import FileChip
@@ -58,6 +59,10 @@ ICONS = {
     EventKind.SLA_MET: "check",
     EventKind.MAIL_HELD: "mail",
     EventKind.MAIL_DECIDED: "mail",
+    EventKind.MAIL_BOUNCED: "mail-x",
+    EventKind.ADDRESS_CLEARED: "mail",
+    EventKind.REQUESTER: "user",
+    EventKind.SPAM: "ban",
     EventKind.MERGED: "merge",
     EventKind.UNMERGED: "undo-2",
     EventKind.PARTICIPANT: "user-plus",
@@ -79,6 +84,8 @@ CHANGED = {  # in the word that stands for a folded run of lines
     EventKind.SLA_BREACHED: "overdue",
     EventKind.MAIL_HELD: "held mail",
     EventKind.MAIL_DECIDED: "held mail",
+    EventKind.MAIL_BOUNCED: "mail came back",
+    EventKind.ADDRESS_CLEARED: "address works",
     EventKind.FOLLOW_UP: "follow-up",
     EventKind.UNASSIGNABLE: "nobody free",
 }
@@ -311,6 +318,7 @@ class TicketPage:
             pictures_path=self._pictures("description", ticket.description_html),
             files=tuple(files),
             folded="",
+            may_be_forged=ticket.sender_check is SenderCheck.FAIL,
             at=ticket.created_at,
             **self._times(ticket.created_at),
         )
@@ -345,6 +353,8 @@ class TicketPage:
             files=tuple(files),
             folded=folded,
             origin=row.origin or "",
+            may_be_forged=row.sender_check is SenderCheck.FAIL,
+            is_quiet=row.is_quiet,
             at=row.created_at,
             **self._times(row.created_at),
         )

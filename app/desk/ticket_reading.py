@@ -13,7 +13,7 @@ from app.accounts.access import hidden_group_ids
 from app.accounts.models import Organization, Person, Tier
 from app.core.db import db
 from app.core.errors import NotFound
-from app.mail.models import InboundEmail
+from app.mail.models import InboundEmail, SenderCheck
 from app.search.lists import ADDRESS, BETWEEN_TAGS, ITS_TAGS
 from app.tickets.models import (
     Attachment,
@@ -59,6 +59,9 @@ class TicketFacts:
     sla_policy_id: int | None
     created_at: datetime
     deleted_at: datetime | None
+    sender_check: SenderCheck
+    forwarded_from: str
+    forwarded_name: str
     merged_into: str | None  # the survivor's number
     tags: str | None
     has_files: bool
@@ -118,6 +121,9 @@ FACTS = (
         Ticket.sla_policy_id,
         Ticket.created_at,
         Ticket.deleted_at,
+        Ticket.sender_check,
+        Ticket.forwarded_from,
+        Ticket.forwarded_name,
         _SURVIVOR,
         ITS_TAGS,
         _any(Attachment),
@@ -155,6 +161,8 @@ COMMENTS = (
         Comment.body_html,
         Comment.quoted,
         Comment.is_automatic,
+        Comment.is_quiet,
+        Comment.sender_check,
         Comment.source,
         Comment.created_at,
         Comment.undo_until,

@@ -19,6 +19,7 @@ from app.core.settings_store import setting
 from app.desk import changes, menus, ticket_reading
 from app.desk.forms import ReplyForm
 from app.desk.frame import viewer_zone
+from app.desk.mail_strips import mail_strips
 from app.desk.people_strip import people_strip
 from app.desk.ticket_page import TicketPage
 from app.desk.ticket_reading import TicketFacts
@@ -36,7 +37,7 @@ from app.web.security import MAX_FILES, reads_first, takes_files
 bp = Blueprint("desk", __name__)
 
 SHOW = "desk/show.html"
-CHANGED = ("sla", "newest_event", "head", "notice")
+CHANGED = ("sla", "newest_event", "head", "mail", "notice")
 KINDS = ", ".join(changes.CHANGES)
 SENT = {
     "keep": "Reply sent",
@@ -220,6 +221,7 @@ def page_of(
     history, more = page.history(_before()) if tab == "history" else ([], None)
     over = ticket.status in (Status.CLOSED, Status.CANCELLED)
     written = _composer(ticket, reply, focus=focus)
+    people = people_strip(ticket, person, left_out=written.left_out)
     view = page.view()
     clocks, view.due_label = page.clock_views()
     older = f"/desk/tickets/{ticket.number}?tab=history&before={more}" if more else None
@@ -238,7 +240,8 @@ def page_of(
         "why": page.why() if tab == "why" else [],
         "reply": written,
         "undo": page.undo,
-        "people": people_strip(ticket, person, left_out=written.left_out),
+        "people": people,
+        "mail": mail_strips(ticket, people, entries, now=page.now, tz=page.tz),
         "people_problem": "",
         "typed_address": "",
         "cannot_reply": (

@@ -73,6 +73,8 @@ class CommentView(NamedTuple):
 
     html: str | None = None
     pictures_path: str = ""  # of the page with what is not loaded here
+    may_be_forged: bool = False
+    is_quiet: bool = False
 
     @property
     def message(self) -> Message:
