@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from flask import Blueprint, flash, redirect, render_template
+from flask import Blueprint, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.accounts import passwords, presence, sign_in, tokens
@@ -18,6 +18,7 @@ from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Invalid, NotFound
 from app.core.settings_store import setting
+from app.mail.unsubscribing import NOTICES
 from app.web import limits, words
 from app.web.security import reads_first
 
@@ -117,6 +118,17 @@ def revoke_other_sessions() -> ResponseReturnValue:
     return redirect("/account/", 303)
 
 
+@bp.post("/account/notices")
+@agent_required
+def choose_notices() -> ResponseReturnValue:
+    """Which notices come by mail: the kinds that are ticked."""
+    wanted = request.form.getlist("notices")
+    current_person().muted_notices = [kind for kind in NOTICES if kind not in wanted]
+    db.session.commit()
+    flash("Saved.", "success")
+    return redirect("/account/#notices", 303)
+
+
 @bp.post("/account/tokens")
 @agent_required
 def make_token() -> ResponseReturnValue:
@@ -169,6 +181,7 @@ def _page(
         "made": made,
         "sessions": _sessions(person),
         "tokens": _tokens(person) if person.is_agent else [],
+        "notices": NOTICES,
     }
     return render_template("accounts/account.html", **context), status
 

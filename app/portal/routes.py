@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.portal import opening_routes, picture_routes, ticket_routes
+from app.portal import notice_routes, opening_routes, picture_routes, ticket_routes
 from app.portal.frame import portal_frame
 
 __all__ = ["init_portal", "picture_routes"]
@@ -15,3 +15,4 @@ def init_portal(app: Flask) -> None:
     app.jinja_env.globals["portal_frame"] = portal_frame
     app.register_blueprint(opening_routes.bp)
     app.register_blueprint(ticket_routes.bp)
+    app.register_blueprint(notice_routes.bp)
