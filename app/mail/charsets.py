@@ -89,10 +89,44 @@ def decode(data: bytes, charset: str | None = None) -> str:
             if codec == "cp1252":
                 return printable(data.decode("cp1252", "replace"))
             return printable(data.decode("utf-8", "deskhand.cp1252"))
+    if codec.startswith("iso2022_jp"):
+        return printable(_from_iso_2022_jp(data, codec))
     try:
         return printable(data.decode(codec, "replace"))
     except (UnicodeError, ValueError):
         return printable(data.decode("utf-8", "deskhand.cp1252"))
+
+
+_escape = re.compile(rb"\x1b(\$[@B]|\([BIJ])")
+
+
+def _from_iso_2022_jp(data: bytes, codec: str) -> str:
+    """Japanese mail, with the characters that Windows adds to the standard (circled digits, №,
+    ㈱): Python's codec knows none of them, and mails are full of them."""
+    try:
+        return data.decode(codec)
+    except UnicodeDecodeError:
+        pass
+    first, *rest = _escape.split(data)
+    out = [first.decode("ascii", "replace")]
+    for mode, run in zip(rest[::2], rest[1::2], strict=True):
+        if mode.startswith(b"$"):
+            pairs = zip(run[::2], run[1::2], strict=False)
+            run = b"".join(_to_shift_jis(row, cell) for row, cell in pairs)
+        elif mode == b"(I":
+            run = bytes(byte | 0x80 for byte in run)
+        out.append(run.decode("cp932", "replace"))
+    return "".join(out)
+
+
+def _to_shift_jis(row: int, cell: int) -> bytes:
+    """A character of JIS X 0208 as Shift JIS; what is none, as it is."""
+    if not (0x21 <= row <= 0x7E and 0x21 <= cell <= 0x7E):
+        return bytes((row, cell))
+    lead = (row + 1) // 2 + (0x70 if row < 0x5F else 0xB0)
+    if row % 2:
+        return bytes((lead, cell + (0x20 if cell >= 0x60 else 0x1F)))
+    return bytes((lead, cell + 0x7E))
 
 
 def _codec(charset: str | None) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from app.mail import charsets, headers
@@ -39,6 +40,7 @@ class Part:
     unread: bool = False
     content_type: str = "text/plain"
     type_parameters: dict[str, str] = field(default_factory=dict)
+    header_charset: str = ""  # of 8-bit header fields, where they are no UTF-8
     disposition: str = ""
     disposition_parameters: dict[str, str] = field(default_factory=dict)
 
@@ -48,7 +50,14 @@ class Part:
 
     def get_all(self, name: str) -> Iterator[str]:
         """All fields of that name, as `get`."""
-        return (charsets.decode(value) for known, value in self.fields if known == name)
+        return (self._decoded_field(value) for known, value in self.fields if known == name)
+
+    def _decoded_field(self, value: bytes) -> str:
+        if self.header_charset and not value.isascii():
+            with suppress(UnicodeDecodeError):
+                return charsets.decode(value.decode("utf-8").encode())
+            return charsets.decode(value, self.header_charset)
+        return charsets.decode(value)
 
     def body(self) -> bytes:
         """The decoded body of a leaf."""
@@ -59,13 +68,16 @@ class Part:
         if encoding.startswith("quoted"):
             return binascii.a2b_qp(data)
         if encoding in ("x-uuencode", "x-uue", "uuencode", "uue"):
-            return _from_uuencode(data)
+            return from_uuencode(data)
         return data
 
     def text(self) -> str:
         """The decoded body of a text leaf up to `MAX_TEXT` bytes, with ``\\n`` as line end."""
-        charset = self.type_parameters.get("charset")
-        text = charsets.decode(self.body()[:MAX_TEXT], charset)
+        return self.decoded(self.body())
+
+    def decoded(self, body: bytes) -> str:
+        """The same of a *body* that was changed."""
+        text = charsets.decode(body[:MAX_TEXT], self.type_parameters.get("charset"))
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -74,7 +86,17 @@ def read(raw: bytes) -> Part:
     if b"\n" not in raw:
         raw = raw.replace(b"\r", b"\n")
     start = len(raw) - len(raw.lstrip(b"\r\n\t \xef\xbb\xbf"))
-    return _read(raw, start, len(raw), depth=0, left=[MAX_PARTS])
+    root = _read(raw, start, len(raw), depth=0, left=[MAX_PARTS])
+    if not all(value.isascii() for _, value in root.fields):
+        root.header_charset = _first_charset(root)
+    return root
+
+
+def _first_charset(part: Part) -> str:
+    """The charset of the first text: who wrote 8-bit header fields most likely meant that."""
+    while part.children:
+        part = part.children[0]
+    return part.type_parameters.get("charset", "")
 
 
 def _read(raw: bytes, start: int, end: int, *, depth: int, left: list[int]) -> Part:
@@ -208,7 +230,8 @@ def _next_field(raw: bytes, position: int, end: int) -> int:
     return 0
 
 
-def _from_uuencode(data: bytes) -> bytes:
+def from_uuencode(data: bytes) -> bytes:
+    """Lines of uuencoded data; broken ones are read as far as they go."""
     out = []
     for line in data.splitlines():
         if line.startswith((b"begin ", b"end")) or not line.strip():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.mail import parsing
+from app.mail import contents
 from app.mail.parsing import MailAttachment, ParsedEmail, parse
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -222,4 +222,4 @@ def test_every_mail_of_the_corpora_is_read(corpora: Path) -> None:
     ],
 )
 def test_unflowed(text: str, deleting: bool, joined: str) -> None:
-    assert parsing.unflowed(text, deleting_spaces=deleting) == joined
+    assert contents.unflowed(text, deleting_spaces=deleting) == joined
