@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.accounts import people
+from app.accounts import addresses, people
 from app.accounts.models import Person
 from app.channels import agent_mail, answers
 from app.channels.answers import Reply
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
-from app.mail import automatic, mailboxes, parsing
+from app.mail import automatic, blocking, mailboxes, parsing
 from app.mail.automatic import MailKind
 from app.mail.models import InboundEmail, InboundState
 from app.mail.parsing import ParsedEmail
-from app.tickets import attachments
+from app.tickets import attachments, participants
 from app.tickets.attachments import StoredFile
-from app.tickets.models import HeldEmail, Participant, Ticket, TicketMessageId
+from app.tickets.models import HeldEmail, Ticket, TicketMessageId
 from app.tickets.timeline import record
-from app.tickets.words import EventKind, HeldState, ParticipantKind, Source
+from app.tickets.words import EventKind, HeldState, Source
+
+BLOCKED = "blocked"  # discarded, and nothing from that address is read any more
 
 
 def decide(ticket: Ticket, held_id: int, decision: str, *, by: Person, now: datetime) -> str:
     """Do what was chosen, once. Returns what happened, in words.
 
     Args:
-        decision: a `HeldState` other than waiting.
+        decision: a `HeldState` other than waiting, or `BLOCKED`.
     Raises:
         NotFound: no such held mail on this ticket.
-        Conflict: somebody has decided already.
+        Conflict: somebody has decided already; or the address is somebody else's.
         Invalid: unknown decision.
     """
     held = db.session.get(HeldEmail, held_id, with_for_update=True) if held_id < 2**31 else None
@@ -37,8 +39,9 @@ def decide(ticket: Ticket, held_id: int, decision: str, *, by: Person, now: date
         raise NotFound("There is no such mail on this ticket.")
     if held.state is not HeldState.WAITING:
         raise Conflict("Somebody has decided about this mail already. Reload the page.")
+    blocks = decision == BLOCKED
     try:
-        state = HeldState(decision)
+        state = HeldState.DISCARDED if blocks else HeldState(decision)
     except ValueError:
         state = HeldState.WAITING
     if state is HeldState.WAITING:
@@ -49,11 +52,24 @@ def decide(ticket: Ticket, held_id: int, decision: str, *, by: Person, now: date
     if state is HeldState.DISCARDED:
         email.state, email.reason = InboundState.IGNORED, f"Discarded by {by.display_name}"
         told = f"{by.display_name} discarded the mail from {who}"
+        if blocks:
+            why = f"Held on {ticket.number}"
+            blocking.block(held.from_address, reason=why, by_id=by.id, now=now)
+            told += f" and blocked {held.from_address}"
     elif state is HeldState.SPLIT:
         number = _split(ticket, held, email, now=now)
         told = f"The mail from {who} became {number}"
+    elif state is HeldState.ALIAS:
+        addresses.add(ticket.requester, held.from_address, by=by)
+        _accept(ticket, held, email, now=now)
+        told = (
+            f"{by.display_name} accepted the mail from {who} and added {held.from_address} to "
+            f"the addresses of {ticket.requester.display_name}"
+        )
     else:
-        _accept(ticket, held, email, takes_part=state is HeldState.ADDED, now=now)
+        if state is HeldState.ADDED:
+            participants.add(ticket, held.from_address, name=held.from_name, by=by, now=now)
+        _accept(ticket, held, email, now=now)
         told = f"{by.display_name} accepted the mail from {who}"
     record(ticket, EventKind.MAIL_DECIDED, by=by, now=now, new=told, details={"held": held.id})
     return f"{told}."
@@ -73,18 +89,11 @@ def stored_files(mail: ParsedEmail) -> list[StoredFile]:
     ]
 
 
-def _accept(
-    ticket: Ticket, held: HeldEmail, email: InboundEmail, *, takes_part: bool, now: datetime
-) -> None:
+def _accept(ticket: Ticket, held: HeldEmail, email: InboundEmail, *, now: datetime) -> None:
     mail = parsing.parse(email.raw)
     verdict = automatic.classify(mail, return_path=email.return_path)
     found = people.find_or_make(held.from_address, name=held.from_name, now=now)
     person = db.session.get_one(Person, found.id)
-    if takes_part and db.session.get(Participant, (ticket.id, person.id)) is None:
-        kind = ParticipantKind.FOLLOWER
-        db.session.add(
-            Participant(ticket_id=ticket.id, person_id=person.id, kind=kind, created_at=now)
-        )
     quoted = mail.text if mail.text.strip() != mail.reply_text.strip() else ""
     if person.is_agent:  # whoever accepts it vouches that it is theirs
         comment = agent_mail.reply(

@@ -12,6 +12,7 @@ from app.desk import (
     people_routes,
     picture_routes,
     queue_routes,
+    raw_mail_routes,
     sender_routes,
     ticket_routes,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "people_routes",
     "picture_routes",
     "queue_routes",
+    "raw_mail_routes",
     "sender_routes",
 ]
 

@@ -24,10 +24,11 @@ from app.desk.ticket_views import (
     PersonChip,
     RequesterCard,
     TicketView,
+    UndeliveredMail,
     UndoView,
     WhyEntry,
 )
-from app.mail.models import SenderCheck
+from app.mail.models import OutboundState, SenderCheck
 from app.sla import queries as sla_queries
 from app.tickets import attachments, catalog, clocks, merging, messages, timeline
 from app.tickets.attachments import FileChip
@@ -44,6 +45,8 @@ from app.tickets.words import (
 from app.web import words
 
 NEWEST_COMMENTS = 50
+EXCERPT = 600  # characters of a held mail that show at once
+LARGE_MAIL = 100_000  # bytes from which there must be files in it
 NEWEST_EVENTS = 300
 HISTORY_LINES = 100
 ACTIVE = (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
@@ -63,6 +66,7 @@ ICONS = {
     EventKind.ADDRESS_CLEARED: "mail",
     EventKind.REQUESTER: "user",
     EventKind.SPAM: "ban",
+    EventKind.MAIL_RETRIED: "mail",
     EventKind.MERGED: "merge",
     EventKind.UNMERGED: "undo-2",
     EventKind.PARTICIPANT: "user-plus",
@@ -86,6 +90,7 @@ CHANGED = {  # in the word that stands for a folded run of lines
     EventKind.MAIL_DECIDED: "held mail",
     EventKind.MAIL_BOUNCED: "mail came back",
     EventKind.ADDRESS_CLEARED: "address works",
+    EventKind.MAIL_RETRIED: "mail not delivered",
     EventKind.FOLLOW_UP: "follow-up",
     EventKind.UNASSIGNABLE: "nobody free",
 }
@@ -241,13 +246,37 @@ class TicketPage:
                 id=row.id,
                 from_text=f"{row.from_name} <{row.from_address}>".strip(),
                 subject=row.subject or "(no subject)",
-                excerpt=row.body[:600],
+                excerpt=row.body[:EXCERPT],
+                rest=row.body[EXCERPT:],
                 reason=row.reason,
-                can_decide=True,
+                may_be_forged=row.sender_check is SenderCheck.FAIL,
+                size_text=words.filesize(row.size) if row.size > LARGE_MAIL else "",
+                raw_path=self._raw_path(row.inbound_email_id),
+                address=row.from_address,
                 **self._times(row.created_at),
             )
             for row in ticket_reading.rows(ticket_reading.HELD, ticket_id=self.ticket.id)
         ]
+
+    def undelivered(self) -> list[UndeliveredMail]:
+        """Mails that did not arrive; one statement where there are any."""
+        if not self.ticket.has_undelivered_mail:
+            return []
+        found = ticket_reading.rows(ticket_reading.UNDELIVERED_MAILS, ticket_id=self.ticket.id)
+        return [self._undelivered(row) for row in found]
+
+    def _undelivered(self, row: Any) -> UndeliveredMail:
+        waits = ""
+        if row.state is OutboundState.QUEUED:
+            again = words.moment(row.due_at, self.now, self.tz)
+            waits = f"tried {row.attempts} times, again {again}"
+        return UndeliveredMail(
+            path=f"{self.path}/mails/{row.id}/delivery",
+            to=f"{row.recipient_name} <{row.recipient}>".strip(),
+            reason=row.error,
+            waits=waits,
+            **self._times(row.created_at),
+        )
 
     def newest(self) -> HistoryLine | None:
         """The last line of history; no statement after `entries`."""
@@ -295,6 +324,11 @@ class TicketPage:
     def _line(self, event: Line) -> HistoryLine:
         return HistoryLine(text=timeline.describe(event), **self._times(event.created_at))
 
+    def _raw_path(self, email_id: int | None) -> str:
+        """Where admins get a mail as it came; 0 is the one that opened the ticket."""
+        is_shown = self.viewer.is_admin and email_id is not None
+        return f"{self.path}/raw-mails/{email_id}" if is_shown else ""
+
     def _place(self, time_zone: str) -> str:
         if not time_zone:
             return ""
@@ -319,6 +353,8 @@ class TicketPage:
             files=tuple(files),
             folded="",
             may_be_forged=ticket.sender_check is SenderCheck.FAIL,
+            is_quiet=False,
+            raw_path=self._raw_path(0 if ticket.source is Source.EMAIL else None),
             at=ticket.created_at,
             **self._times(ticket.created_at),
         )
@@ -353,6 +389,7 @@ class TicketPage:
             files=tuple(files),
             folded=folded,
             origin=row.origin or "",
+            raw_path=self._raw_path(row.inbound_email_id),
             may_be_forged=row.sender_check is SenderCheck.FAIL,
             is_quiet=row.is_quiet,
             at=row.created_at,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.accounts.access import hidden_group_ids
 from app.accounts.models import Organization, Person, Tier
-from app.core.db import db
+from app.core.clock import utcnow
+from app.core.db import UTCDateTime, db
 from app.core.errors import NotFound
-from app.mail.models import InboundEmail, SenderCheck
+from app.mail.models import InboundEmail, OutboundEmail, OutboundState, SenderCheck
 from app.search.lists import ADDRESS, BETWEEN_TAGS, ITS_TAGS
 from app.tickets.models import (
     Attachment,
@@ -73,6 +74,7 @@ class TicketFacts:
     time_zone: str
     tier: Tier | None
     email: str | None
+    has_undelivered_mail: bool
     is_failing: bool  # mails to that address came back
     organization: str | None
     organization_tier: Tier | None
@@ -98,6 +100,18 @@ _SURVIVOR = (
     .scalar_subquery()
 )
 _origin = sa.orm.aliased(Ticket)
+SLOW = timedelta(minutes=15)  # a mail that waits so long is shown
+MOST_UNDELIVERED = 20
+# Failed, held back, or tried in vain for a while.
+NOT_DELIVERED = sa.or_(
+    OutboundEmail.state.in_((OutboundState.FAILED, OutboundState.HELD_BACK)),
+    sa.and_(
+        OutboundEmail.state == OutboundState.QUEUED,
+        OutboundEmail.attempts > 0,
+        OutboundEmail.created_at
+        <= sa.bindparam("slow_since", callable_=lambda: utcnow() - SLOW, type_=UTCDateTime()),
+    ),
+)
 FACTS = (
     sa.select(
         Ticket.id,
@@ -135,6 +149,7 @@ FACTS = (
         Person.time_zone,
         Person.tier,
         ADDRESS,
+        _any(OutboundEmail, NOT_DELIVERED),
         FAILS,
         Organization.name,
         Organization.tier,
@@ -150,6 +165,22 @@ FACTS = (
         ),
     )
     .where(Ticket.number == sa.bindparam("number"))
+)
+UNDELIVERED_MAILS = (
+    sa.select(
+        OutboundEmail.id,
+        OutboundEmail.recipient,
+        OutboundEmail.recipient_name,
+        OutboundEmail.kind,
+        OutboundEmail.state,
+        OutboundEmail.error,
+        OutboundEmail.attempts,
+        OutboundEmail.created_at,
+        OutboundEmail.due_at,
+    )
+    .where(OutboundEmail.ticket_id == sa.bindparam("ticket_id"), NOT_DELIVERED)
+    .order_by(OutboundEmail.id)
+    .limit(MOST_UNDELIVERED)
 )
 COMMENTS = (
     sa.select(
@@ -167,6 +198,7 @@ COMMENTS = (
         Comment.created_at,
         Comment.undo_until,
         Comment.sent_to,
+        Comment.inbound_email_id,
         _origin.number.label("origin"),
         Person.name,
     )
@@ -214,7 +246,10 @@ HELD = (
         HeldEmail.reason,
         HeldEmail.body,
         HeldEmail.created_at,
+        HeldEmail.inbound_email_id,
         InboundEmail.subject,
+        InboundEmail.sender_check,
+        InboundEmail.size,
     )
     .join(InboundEmail, InboundEmail.id == HeldEmail.inbound_email_id)
     .where(HeldEmail.ticket_id == sa.bindparam("ticket_id"), WAITING)

@@ -14,7 +14,7 @@ from app.accounts.access import agent_required, current_person
 from app.channels import held_mail
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
-from app.core.errors import Conflict, DomainError, Invalid, NotFound
+from app.core.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from app.core.settings_store import setting
 from app.desk import changes, menus, ticket_reading
 from app.desk.forms import ReplyForm
@@ -163,9 +163,14 @@ def decide(number: str, held_id: int) -> ResponseReturnValue:
     person = current_person()
     ticket = get_visible(number, to=person, lock=True)
     decision = request.form.get("decision", "")
-    done = held_mail.decide(ticket, held_id, decision, by=person, now=utcnow())
-    db.session.commit()
-    flash(done, "success")
+    try:
+        done = held_mail.decide(ticket, held_id, decision, by=person, now=utcnow())
+    except (Conflict, Forbidden, Invalid) as error:
+        db.session.rollback()
+        flash(error.message, "error")
+    else:
+        db.session.commit()
+        flash(done, "success")
     return redirect(f"/desk/tickets/{ticket.number}", 303)
 
 
@@ -234,6 +239,7 @@ def page_of(
         "sla_name": page.sla_name(),
         "requester": page.requester(),
         "held": page.held(),
+        "undelivered": page.undelivered(),
         "newest": page.newest(),
         "history": history,
         "history_page": Pager("History", None, older) if older else None,

@@ -70,7 +70,7 @@ class CommentView(NamedTuple):
     at: datetime
     kind: str = "comment"
     origin: str = ""
-
+    raw_path: str = ""
     html: str | None = None
     pictures_path: str = ""  # of the page with what is not loaded here
     may_be_forged: bool = False
@@ -150,11 +150,15 @@ class HeldMail:
     from_text: str
     subject: str
     excerpt: str
+    rest: str
     time_text: str
     time_iso: str
     time_title: str
     reason: str
-    can_decide: bool
+    may_be_forged: bool
+    size_text: str
+    raw_path: str
+    address: str
 
 
 @dataclass(slots=True)
@@ -181,6 +185,19 @@ class RequesterCard:
     phone: str
     others: list[LinkedTicket]
     all_path: str
+
+
+@dataclass(slots=True)
+class UndeliveredMail:
+    """A mail of the ticket that did not arrive, or (``waits``) has been tried in vain so far."""
+
+    path: str
+    to: str
+    reason: str
+    waits: str
+    time_text: str
+    time_iso: str
+    time_title: str
 
 
 @dataclass(slots=True)

@@ -7,14 +7,17 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from app.accounts import people
 from app.accounts.models import Group
 from app.channels import held_mail
 from app.core.clock import utcnow
 from app.core.db import db
+from app.core.errors import Conflict
+from app.mail import blocking
 from app.mail.models import InboundEmail, OutboundEmail
-from app.tickets.models import Comment, HeldEmail, Ticket
-from app.tickets.words import Status
-from tests.factories import make_agent, make_group, make_mailbox, make_ticket
+from app.tickets.models import Comment, HeldEmail, Participant, Ticket
+from app.tickets.words import HeldState, Status
+from tests.factories import make_agent, make_group, make_mailbox, make_person, make_ticket
 
 pytestmark = pytest.mark.usefixtures("app")
 LIST = "List-Id: <all.customer.example>\n"
@@ -96,3 +99,37 @@ def test_a_mail_to_a_private_group_stays_there_when_split_off() -> None:
     decide(ticket, hold(ticket, group=group), "split")
     newest = sa.select(Ticket).order_by(Ticket.id.desc()).limit(1)
     assert db.session.scalars(newest).one().group_id == group.id
+
+
+def test_another_address_of_the_requester_joins_by_itself_from_then_on() -> None:
+    ticket = make_ticket(make_person("anna@shop.example", name="Anna"))
+    decide(ticket, hold(ticket), "alias")
+    assert people.find("bob@other.example").id == ticket.requester_id  # type: ignore[union-attr]
+    assert db.session.scalars(sa.select(Comment)).one().author_id == ticket.requester_id
+    assert ticket.requester.email == "anna@shop.example"  # still the main one
+
+
+def test_an_address_of_somebody_else_is_not_taken_from_them() -> None:
+    ticket, bob = make_ticket(), make_person("bob@other.example")
+    held = hold(ticket)
+    with pytest.raises(Conflict, match="merge the two"):
+        decide(ticket, held, "alias")
+    assert people.find("bob@other.example").id == bob.id  # type: ignore[union-attr]
+
+
+def test_a_blocked_senders_mail_is_discarded_and_no_more_is_read() -> None:
+    ticket = make_ticket()
+    held = hold(ticket)
+    decide(ticket, held, "blocked")
+    assert held.state is HeldState.DISCARDED
+    assert blocking.blocked_by("bob@other.example") == "bob@other.example"
+    assert db.session.scalars(sa.select(Comment)).all() == []
+
+
+def test_only_an_added_sender_takes_part_afterwards() -> None:
+    ticket = make_ticket()
+    decide(ticket, hold(ticket), "accepted")
+    assert db.session.scalars(sa.select(Participant)).all() == []
+    other = make_ticket()
+    decide(other, hold(other), "added")
+    assert db.session.scalars(sa.select(Participant)).one().ticket_id == other.id
