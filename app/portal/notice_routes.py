@@ -13,7 +13,6 @@ from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Conflict, NotFound
-from app.extensions import csrf
 from app.mail import unsubscribing
 from app.mail.unsubscribing import NOTICES, Subscription
 from app.tickets import participants
@@ -30,7 +29,6 @@ def show(token: str) -> ResponseReturnValue:
 
 
 @bp.post("/notices/<token>")
-@csrf.exempt  # a mail client posts it; the token says who and what
 @everyone
 def stop(token: str) -> ResponseReturnValue:
     """Stop it; with the button or a mail client's one click. With ``again`` it goes on."""
