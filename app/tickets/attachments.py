@@ -20,6 +20,7 @@ from werkzeug.datastructures import FileStorage
 from app.core.db import db
 from app.core.errors import Invalid
 from app.core.storage import storage
+from app.tickets.dangers import danger
 from app.tickets.models import Attachment, Comment
 from app.tickets.queries import SHOWN_TO_CUSTOMERS
 from app.web.security import MAX_FILE, MAX_FILES
@@ -61,6 +62,7 @@ class FileChip(NamedTuple):
     size_text: str
     is_image: bool
     content_id: str = ""  # of a part of a mail that its HTML may show in place
+    danger: str = ""  # what it may do to whoever opens it, in a word
 
 
 def uploads_of(files: Iterable[object] | None) -> list[FileStorage]:
@@ -190,6 +192,7 @@ def chips(ticket_id: int, path: str, *, with_internal: bool) -> dict[int | None,
                 filesize(row.size),
                 row.content_type in INERT_IMAGES,
                 row.content_id,
+                danger(row.filename, row.content_type),
             )
         )
     return found
