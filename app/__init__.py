@@ -66,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     from app.extensions import csrf, limiter, login_manager, migrate
     from app.settings import load
     from app.web import assets
+    from app.web.brand import init_brand
     from app.web.errors import init_errors
     from app.web.security import MAX_BODY, init_security
     from app.web.sessions import init_sessions
@@ -101,7 +102,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.auto_reload = app.debug
-    app.jinja_env.globals.update(brand="Deskhand", oob=False)
+    app.jinja_env.globals.update(oob=False)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -116,6 +117,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     limiter.init_app(app)
     init_errors(app)
     assets.init_app(app)
+    init_brand(app)
     _register(app)
     return app
 

@@ -12,6 +12,7 @@ from app.core.db import Base, db
 
 DEFAULTS: dict[str, Any] = {
     "site_name": "Deskhand",
+    "accent": "",  # "#rrggbb"; empty: the one of tokens.css
     "time_zone": "UTC",
     "days_to_reopen": 14,
     "days_to_close": 7,

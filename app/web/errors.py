@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from app.core.db import close_session
 from app.core.errors import DomainError, Invalid
 from app.core.outages import Outage, outage
+from app.web.brand import keep_silent
 from app.web.htmx import wants_fragment
 from app.web.sent_form import sent_form
 
@@ -44,6 +45,7 @@ ADVICE = {
     500: "Try again in a moment. If it stays, tell us the number below.",
     503: "Nothing was lost or half done. Try again in a few seconds.",
 }
+ASKING = (403, 404, 409, 422)  # where the database has just answered: the page may ask its name
 SEND_AGAIN = (429, 500, 503)  # the same form may well be taken later
 # Title and advice of a 503.
 OUTAGES = {
@@ -73,6 +75,8 @@ def answer(
 ) -> ResponseReturnValue:
     """An error page, or RFC 9457 problem details for the API."""
     close_session()  # nothing half-written, and the page below may read
+    if status not in ASKING:
+        keep_silent()
     title = title or TITLES.get(status, "That did not work")
     detail = message or ADVICE.get(status, "Go back and try again.")
     request_id = g.get("request_id", "")

@@ -82,7 +82,7 @@ def test_the_export_holds_what_was_searched_and_no_formula(
 ) -> None:
     changed("=cmd()", by=ada, at=datetime(2026, 3, 1, 12, tzinfo=UTC), old="x\ny", new="-1")
     changed("Other", by=ada, at=utcnow())
-    answer = client.get("/admin/audit.csv?until=2026-03-02")
+    answer = client.get("/admin/audit.csv?until=2026-03-02", buffered=True)
     assert answer.headers["Content-Disposition"] == 'attachment; filename="audit-log.csv"'
     head, row = csv.reader(io.StringIO(answer.text.removeprefix("\ufeff")))
     assert head[:3] == ["When (UTC)", "Who", "Action"]
