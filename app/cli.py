@@ -31,6 +31,8 @@ COMMANDS = {
     "sla": "app.automation.commands:sla",
     "mail": "app.mail.commands:mail",
     "demo": "app.demo.commands:demo",
+    "backup": "app.process.backup_commands:backup",
+    "restore": "app.process.backup_commands:restore",
     "outbox": "app.mail.commands:outbox",
 }
 

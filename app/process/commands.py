@@ -41,7 +41,7 @@ def run(host: str, port: int, demo: bool, dev: bool) -> None:
     """Run everything: migrations, web server, worker, scheduler, ways in for mail, Redis."""
     settings = load()
     url = _announce(settings, host, port)
-    with _alone(settings.data_dir), Supervisor() as supervisor:
+    with alone(settings.data_dir), Supervisor() as supervisor:
         _check_address(host, port)
         _check_listener(settings)
         if settings.redis_url is None:
@@ -139,7 +139,7 @@ def prepare(demo: bool) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Hold the data folder's lock, so that nobody starts a second supervisor on it."""
     with (folder / "run.lock").open("w") as file:
         try:
