@@ -18,29 +18,31 @@ MAX_SIGNATURE_LINES = 25  # what is longer, behind ``-- ``, is no signature
 # with a colon and to hold a digit (the date) or an address.
 _wrote = re.compile(
     r"\b(?:wrote|writes|schrieb(?:en)?|geschrieben|a [ée]crit|escribi[oó]|escreveu|ha scritto"
-    r"|schreef|skrev|napsala?|napisał(?:\(a\))?|napisała?|pisze|написала?|пишет|kirjoitti|írta"
-    r"|yazdı|a scris|έγραψε)\b"
+    r"|schreef|geschreven|skrev|napsala?|napisał(?:\(a\))?|napisała?|napisana przez"
+    r"|pisze|написала?|пишет|kirjoitti|írta|yazdı|a scris|έγραψε)\b"
     r"|写道|寫道|のメール|さんは書きました|님이 작성",
     re.IGNORECASE,
 )
 _starter = re.compile(
     r"(?:On|Am|Le|El|Il|Em|A|Op|W dniu|Dnia|Den|Dne|På|Vào|Pada|Dana|În data)\b", re.IGNORECASE
 )
-_year = re.compile(r"\d{4}[-/.年]")
+_year = re.compile(r"\d{4}[-/.年]|\b20\d\d\b.{0,12}?\b\d{1,2}[:.]\d\d\b")
 _address_or_digit = re.compile(r"\d|@")
 _separator = re.compile(
     r"-{2,}\s*(?:Original Message|Original Appointment|Ursprüngliche Nachricht"
     r"|Originalnachricht|Message d['’]origine|Mensaje original|Messaggio originale"
     r"|Mensagem original|Oorspronkelijk bericht|Wiadomość oryginalna|Oryginalna wiadomość"
     r"|Originalmeddelande|Ursprungligt meddelande|Oprindelig meddelelse|Opprinnelig melding"
-    r"|Původní zpráva|Исходное сообщение|Пересылаемое сообщение|元のメッセージ|原始邮件|原始郵件)"
+    r"|Původní zpráva|Alkuperäinen viesti|Исходное сообщение|Пересылаемое сообщение"
+    r"|元のメッセージ|原始邮件|原始郵件)"
     r"\s*-{2,}",
     re.IGNORECASE,
 )
 _forwarded = re.compile(
     r"-{2,}\s*(?:Forwarded message|Weitergeleitete Nachricht|Message transféré|Mensaje reenviado"
     r"|Messaggio inoltrato|Mensagem encaminhada|Doorgestuurd bericht|Wiadomość przekazana"
-    r"|Vidarebefordrat meddelande|Videresendt meddelelse|Přeposlaná zpráva"
+    r"|Vidarebefordrat meddelande|Videresendt (?:meddelelse|melding)|Přeposlaná zpráva"
+    r"|Edelleenlähetetty viesti"
     r"|Пересланное сообщение|転送メッセージ|转发邮件).*"
     r"|Begin forwarded message:|Anfang der weitergeleiteten Nachricht:"
     r"|Début du message réexpédié\s*:|Inicio del mensaje reenviado:|Inizio messaggio inoltrato:",
@@ -51,14 +53,14 @@ _OTHERS = (
     "Sent|Date|To|Cc|Subject|Reply-To|Organization|Gesendet|Datum|An|Betreff|Antwort an"
     "|Envoyé|Envoyé le|À|Objet|Copie à|Enviado|Enviado el|Enviada em|Fecha|Para|Asunto|Assunto"
     "|Inviato|Data|A|Oggetto|Verzonden|Aan|Onderwerp|Skickat|Till|Ämne|Kopia|Sendt|Dato|Til|Emne"
-    "|Odesláno|Komu|Předmět|Kopie|Wysłano|Wysłane|Do|Temat|DW|Отправлено|Дата|Кому|Тема|Копия"
+    "|Lähetetty|Päivämäärä|Vastaanottaja|Aihe|Odesláno|Komu|Předmět|Kopie|Wysłano|Wysłane|Do|Temat|DW|Отправлено|Дата|Кому|Тема|Копия"
     "|送信日時|日時|日付|宛先|件名|发送时间|日期|收件人|主题|抄送|主旨"
 )
 _from_line = re.compile(rf"[*_\s]*(?:{_FROM})[*_]*\s?[*_]*[:：].*", re.IGNORECASE)
 _other_line = re.compile(rf"[*_\s]*(?:{_OTHERS})[*_]*\s?[*_]*[:：].*", re.IGNORECASE)
 _dated_line = re.compile(
     r"[*_\s]*(?:Sent|Date|Gesendet|Datum|Envoyé|Enviado|Inviato|Data|Verzonden|Skickat|Sendt|Dato"
-    r"|Odesláno|Wysłano|Отправлено|Дата|送信日時|日時|发送时间|日期)[*_]*\s?[*_]*[:：].*",
+    r"|Lähetetty|Päivämäärä|Odesláno|Wysłano|Отправлено|Дата|送信日時|日時|发送时间|日期)[*_]*\s?[*_]*[:：].*",
     re.IGNORECASE,
 )
 _subject_line = re.compile(
@@ -74,8 +76,10 @@ _sent_from = re.compile(
     r"|Diese Nachricht wurde von mein|Envoyé (?:depuis|de|à partir de) "
     r"|Enviado (?:desde|do|a partir do|pelo|con|de) |Inviato da"
     r"|Verzonden vanaf|Verstuurd vanaf|Wysłane? z |Skickat från|Sendt fra|Odesláno z"
-    r"|Отправлено (?:с|из) |Lähetetty |iPhoneから送信|Androidから送信|从我的|发自我的)"
-    r"[^.,;!?]{0,60}\.?",
+    r"|Отправлено (?:с|из) |Lähetetty |iPhoneから送信|Androidから送信|从我的|发自我的|從我的)"
+    r"[^.,;!?]{0,60}\.?"
+    # "Get Outlook for iOS", in every language
+    r"|[^.,;:!?]{0,40}\bOutlook\b[^.,;:!?]{0,30}\b(?:iOS|Android)(?![A-Za-z])[^.,;:!?]{0,20}",
     re.IGNORECASE,
 )
 _dashes = re.compile(r"\s*[-_*=]{10,}\s*")
