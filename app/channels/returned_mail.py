@@ -61,7 +61,7 @@ def _came_back(
     ticket: Ticket | None, email: OutboundEmail, about: BouncedRecipient, *, now: datetime
 ) -> str:
     """Note on a mail, its ticket and its address that it did not arrive; in words."""
-    failing.returned(email, f"{about.status} {about.reason}".strip())
+    failing.returned(email, _words(about).lstrip(": "))
     told = f"The mail to {email.recipient} came back{_words(about)}."
     if about.is_hard and failing.mark(
         email.recipient,
@@ -124,8 +124,8 @@ def _plain(address: str) -> str:
 
 
 def _words(about: BouncedRecipient) -> str:
-    told = " ".join(f"{about.status} {about.reason}".split()).strip(" .")
-    return f": {told[:300]}" if told else ""
+    told = failing.in_words(about.status, about.reason)
+    return f": {told}" if told else ""
 
 
 def _ticket_of(email: OutboundEmail) -> Ticket | None:

@@ -13,6 +13,7 @@ from app.desk import ticket_reading
 from app.desk.people_strip import PeopleStrip
 from app.desk.ticket_reading import TicketFacts
 from app.desk.ticket_views import CommentView, Entry
+from app.mail import failing
 from app.mail.models import FailingAddress, SenderCheck
 from app.tickets.words import Status
 from app.web import words
@@ -76,7 +77,7 @@ def _failing(addresses: Sequence[str], now: datetime, tz: ZoneInfo) -> list[Fail
         Failing(
             row.address,
             words.moment(row.since, now, tz),
-            " ".join(f"{row.status} {row.reason}".split())[:300],
+            failing.in_words(row.status, row.reason),
         )
         for row in ticket_reading.rows(FAILING, addresses=list(addresses))
     ]

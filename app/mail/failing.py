@@ -47,6 +47,12 @@ def returned(email: OutboundEmail, words: str) -> None:
     email.state, email.error = OutboundState.FAILED, f"{RETURNED}{words}"[:2000]
 
 
+def in_words(status: str, reason: str) -> str:
+    """Why a mail came back: the other server's words, after the status that they may lack."""
+    told = reason if status in reason else f"{status} {reason}"
+    return " ".join(told.split()).strip(" .")[:300]
+
+
 def missed(address: str) -> list[OutboundEmail]:
     """What did not reach an address since it fails, oldest first: held back, or given back."""
     row = find(address)
