@@ -127,6 +127,7 @@ def _register(app: Flask) -> None:
     from app.accounts import init_accounts
     from app.admin.audit_log import bp as audit_log
     from app.admin.data import bp as data
+    from app.admin.settings import bp as desk_settings
     from app.api.routes import init_api
     from app.desk.routes import init_desk
     from app.portal.routes import init_portal
@@ -136,6 +137,7 @@ def _register(app: Flask) -> None:
     init_accounts(app)
     app.register_blueprint(data)
     app.register_blueprint(audit_log)
+    app.register_blueprint(desk_settings)
     init_desk(app)
     init_portal(app)
     init_api(app)

@@ -54,13 +54,19 @@ class ChecksField(SelectMultipleField):
     option_widget = CheckboxInput()  # type: ignore[assignment]
 
 
-def line(label: str, hint: str = "", *, most: int = 100, needed: bool = True) -> StringField:
-    """A field for one line."""
-    checks = [Length(max=most, message=f"At most {most} characters."), one_line]
+def line(
+    label: str,
+    hint: str = "",
+    *more: Callable[[Any, Field], None],
+    most: int = 100,
+    needed: bool = True,
+) -> StringField:
+    """A field for one line; *more* checks come last."""
+    checks: list[Any] = [Length(max=most, message=f"At most {most} characters."), one_line]
     if needed:
         checks.insert(0, InputRequired("Fill this in."))
     return StringField(
-        label, checks, description=hint, filters=[stripped], render_kw={"maxlength": most}
+        label, [*checks, *more], description=hint, filters=[stripped], render_kw={"maxlength": most}
     )
 
 
