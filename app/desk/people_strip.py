@@ -73,7 +73,7 @@ def people_strip(
             person.id not in left_out,
             person.gets_mail and person.id != viewer.id,
         )
-        for person in (requester, *others)
+        for person in (requester, *(other for other in others if other.id != requester.id))
     ]
     reached = [line for line in lines if line.gets_mail]
     names = [line.name for line in reached if line.is_chosen]

@@ -234,6 +234,7 @@ class TicketPage:
                 )
                 for row in others
             ],
+            path=f"/desk/people/{ticket.requester_id}",
             all_path=f"/desk/?view=all&requester={ticket.requester_id}",
         )
 

@@ -184,6 +184,7 @@ class RequesterCard:
     email: str
     phone: str
     others: list[LinkedTicket]
+    path: str
     all_path: str
 
 
