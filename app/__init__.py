@@ -125,9 +125,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _register(app: Flask) -> None:
     """Every area's pages and commands."""
     from app.accounts import init_accounts
-    from app.admin.audit_log import bp as audit_log
-    from app.admin.data import bp as data
-    from app.admin.settings import bp as desk_settings
+    from app.admin.frame import init_admin
     from app.api.routes import init_api
     from app.desk.routes import init_desk
     from app.portal.routes import init_portal
@@ -135,9 +133,7 @@ def _register(app: Flask) -> None:
 
     app.register_blueprint(health.bp)
     init_accounts(app)
-    app.register_blueprint(data)
-    app.register_blueprint(audit_log)
-    app.register_blueprint(desk_settings)
+    init_admin(app)
     init_desk(app)
     init_portal(app)
     init_api(app)

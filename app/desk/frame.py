@@ -39,7 +39,7 @@ class Me:
     hue: int
     presence: str
     presence_text: str
-    is_admin: bool
+    is_supervisor: bool
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ def _me(person: Person) -> Me:
         hue=card.hue,
         presence=person.presence.value,
         presence_text=f"{state}, {load} of {card.max_tickets} tickets",
-        is_admin=person.is_admin,
+        is_supervisor=person.is_supervisor,
     )
 
 

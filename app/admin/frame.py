@@ -1,0 +1,123 @@
+"""What stands around every page of administration, and its first page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Blueprint, Flask, render_template, request
+from flask.typing import ResponseReturnValue
+
+from app.accounts.access import current_person, supervisor_required
+
+bp = Blueprint("admin", __name__, url_prefix="/admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A way to a page of administration.
+
+    Attributes:
+        lead: what is done there.
+        is_for_supervisors: else admins alone get in.
+    """
+
+    label: str
+    path: str
+    lead: str
+    is_for_supervisors: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Doors that belong together."""
+
+    title: str
+    icon: str
+    doors: tuple[Door, ...]
+
+
+PARTS = (
+    Part(
+        "People",
+        "users",
+        (
+            Door("People", "/admin/people", "Who answers tickets here, and inviting others."),
+            Door("Groups", "/admin/groups", "Teams of agents, each with a queue of its own."),
+            Door("Skills", "/admin/skills", "What agents know and categories may need."),
+        ),
+    ),
+    Part(
+        "Tickets",
+        "inbox",
+        (
+            Door("Categories", "/admin/categories", "What a ticket is about."),
+            Door("Subcategories", "/admin/subcategories", "A finer cut, where one is needed."),
+            Door(
+                "Custom fields", "/admin/custom-fields", "What else you want to know of a ticket."
+            ),
+            Door("Tags", "/admin/tags", "Free words on tickets, tidied up."),
+            Door("Macros", "/admin/macros", "Replies and changes with one click.", True),
+            Door("Priority", "/admin/settings/priority", "Points, urgent words and cut-offs."),
+        ),
+    ),
+    Part(
+        "Rules",
+        "zap",
+        (
+            Door("Assignment rules", "/admin/rules", "Who gets a new ticket.", True),
+            Door("SLA policies", "/admin/policies", "How soon a ticket is answered.", True),
+            Door("Calendars", "/admin/calendars", "Opening hours and holidays.", True),
+        ),
+    ),
+    Part(
+        "Mail",
+        "mail",
+        (
+            Door("Automatic answers", "/admin/templates", "What a customer gets at once.", True),
+            Door("Mail settings", "/admin/settings/mail", "How mail is read and sent."),
+        ),
+    ),
+    Part(
+        "The desk",
+        "shield",
+        (
+            Door("Settings", "/admin/settings", "Name, colour, and times."),
+            Door("Audit log", "/admin/audit", "Who changed what here, and when."),
+        ),
+    ),
+)
+
+
+def parts() -> list[Part]:
+    """The doors that whoever is signed in may open."""
+    is_admin = current_person().is_admin
+    found = (
+        Part(
+            part.title, part.icon, tuple(d for d in part.doors if is_admin or d.is_for_supervisors)
+        )
+        for part in PARTS
+    )
+    return [part for part in found if part.doors]
+
+
+def here() -> str:
+    """The door behind which this page lies."""
+    paths = (door.path for part in PARTS for door in part.doors)
+    fitting = (p for p in paths if request.path == p or request.path.startswith(f"{p}/"))
+    return max(fitting, key=len, default="")
+
+
+@bp.get("/")
+@supervisor_required
+def index() -> ResponseReturnValue:
+    """Every door, with what lies behind it."""
+    return render_template("admin/index.html")
+
+
+def init_admin(app: Flask) -> None:
+    """Bind administration to the application."""
+    from app.admin import audit_log, data, settings
+
+    app.jinja_env.globals.update(admin_parts=parts, admin_here=here)
+    for part in (bp, data.bp, audit_log.bp, settings.bp):
+        app.register_blueprint(part)
