@@ -32,6 +32,10 @@ class Client(IMAPClient):
 
     def wait_for_news(self, seconds: float) -> None:
         """IDLE (RFC 2177) until the server tells something, `wake` is readable or time is over."""
+        # What came along with the answer to another command is not told again in IDLE.
+        counts = self._imap.untagged_responses.get("EXISTS", [])  # since the folder was opened
+        if any(count != counts[0] for count in counts):
+            return
         self._has_looked = False
         self.idle()
         if not self.idle_check(timeout=0):

@@ -192,22 +192,26 @@ def test_a_new_mail_is_here_within_two_seconds_and_after_every_cut(
         wait_until(lambda: counts() == (4, 4), 10)
 
 
-def test_a_mail_that_came_while_idle_began_is_seen_at_once(server: Dovecot, tmp_path: Path) -> None:
-    """The server tells of it in one packet with its answer to IDLE."""
-    server.add("began", mail("One"))
-    with proxy_to(server.port) as proxy, desk(tmp_path / "data", "began", proxy.port):
+@pytest.mark.parametrize("moment", ["IDLE", "RFC822.SIZE", "BODY.PEEK"])
+def test_a_mail_that_comes_before_idle_has_begun_is_seen_at_once(
+    server: Dovecot, tmp_path: Path, moment: str
+) -> None:
+    """The server tells of it along with its answer to IDLE, or to a command before."""
+    user = f"began{moment[:4]}"
+    server.add(user, mail("One"))
+    with proxy_to(server.port) as proxy, desk(tmp_path / "data", user, proxy.port):
         account = imap_accounts()[0]
         close_session()
+
+        def add_first(data: bytes) -> bool:
+            if moment.encode() in data:
+                proxy.heal()
+                server.add(user, mail("Two"))
+            return True
+
+        proxy.from_client = add_first
         with fetching.session(account) as client:
             fetching.take_round(client, account)
-
-            def add_first(data: bytes) -> bool:
-                if b"IDLE" in data:
-                    proxy.heal()
-                    server.add("began", mail("Two"))
-                return True
-
-            proxy.from_client = add_first
             began = time.monotonic()
             client.wait_for_news(30)
             assert time.monotonic() - began < 5
