@@ -6,6 +6,7 @@ from flask import Flask
 
 from app.desk import (
     attachment_routes,
+    macro_routes,
     mail_routes,
     merge_routes,
     new_routes,
@@ -23,6 +24,7 @@ from app.desk.kept_html import init_kept_html
 __all__ = [
     "attachment_routes",
     "init_desk",
+    "macro_routes",
     "mail_routes",
     "merge_routes",
     "new_routes",

@@ -25,7 +25,7 @@ from app.desk.ticket_page import TicketPage
 from app.desk.ticket_reading import TicketFacts
 from app.desk.ticket_views import ReplyView
 from app.search.lists import row_of
-from app.tickets import attachments, conversation, lifecycle, undoing
+from app.tickets import attachments, conversation, lifecycle, macros, undoing
 from app.tickets.attachments import StoredFile
 from app.tickets.kept_files import keep
 from app.tickets.models import Comment, Ticket
@@ -245,6 +245,7 @@ def page_of(
         "history_page": Pager("History", None, older) if older else None,
         "why": page.why() if tab == "why" else [],
         "reply": written,
+        "macros": macros.active(),
         "undo": page.undo,
         "people": people,
         "mail": mail_strips(ticket, people, entries, now=page.now, tz=page.tz),
