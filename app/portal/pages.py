@@ -26,6 +26,7 @@ STATES = {
     Status.CANCELLED: "Cancelled",
 }
 OURS = (Status.NEW, Status.OPEN, Status.IN_PROGRESS)  # it is the desk's turn
+MOST_NAMES = 8
 WAYS = {Source.EMAIL: "by mail", Source.PHONE: "on the phone", Source.CHAT: "by chat"}
 
 
@@ -67,6 +68,7 @@ class PortalTicket:
     state_by: str
     steps: list[Step]
     facts: list[tuple[str, str]]
+    readers: str
     can_reply: bool
     can_solve: bool
     can_reopen: bool
@@ -137,6 +139,7 @@ class TicketPage:
             state_by=words.by_when(due_at, self.now, self.tz) if is_promised and due_at else "",
             steps=self._steps(),
             facts=self._facts(),
+            readers=self._readers(),
             can_reply=True,
             can_solve=own.status in (*OURS, Status.PENDING),
             can_reopen=own.status in (Status.RESOLVED, Status.CLOSED) and not is_over,
@@ -253,6 +256,15 @@ class TicketPage:
                 return f"{_first(self.agent)}{group} has your ticket. You need do nothing."
             case _:
                 return "Somebody reads it and answers. You need do nothing."
+
+    def _readers(self) -> str:
+        """Who reads along, in words: everybody's answers go to all of them."""
+        names = sorted(self.own.others.split("\n")) if self.own.others else []
+        if self.own.requester_id != self.viewer.id:
+            names.insert(0, self.own.requester_name or "whoever asked")
+        if len(names) > MOST_NAMES:
+            names = [*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} others"]
+        return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
     def _closes(self) -> str:
         if self.own.resolved_at is None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.accounts.models import Organization, OrganizationAccess, Person, PersonEmail
+from app.accounts.models import Organization, OrganizationAccess, Person, PersonEmail, Role
 from app.core.db import db
 from app.core.errors import NotFound
 from app.tickets.models import WAITING, Comment, Participant, SlaClock, Ticket, TicketAccess
@@ -74,6 +74,7 @@ class OwnTicket:
     closed_at: datetime | None
     answer_due_at: datetime | None  # of the running first or next response
     last_answer_at: datetime | None  # the agents' newest public comment
+    others: str | None  # names of customers who take part beside requester and viewer, in lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,22 @@ ANSWER_DUE = (
     .correlate(Ticket)
     .scalar_subquery()
 )
+_other = sa.orm.aliased(Person)
+OTHERS = (
+    sa.select(
+        sa.func.aggregate_strings(
+            sa.func.coalesce(sa.func.nullif(_other.name, ""), "Somebody"), "\n"
+        )
+    )
+    .join(Participant, Participant.person_id == _other.id)
+    .where(
+        Participant.ticket_id == Ticket.id,
+        _other.role == Role.CUSTOMER,  # agents who follow are not the customers' business
+        _other.id.not_in((Ticket.requester_id, sa.bindparam("viewer_id", type_=sa.Integer))),
+    )
+    .correlate(Ticket)
+    .scalar_subquery()
+)
 OWN_TICKET = sa.select(
     Ticket.id,
     Ticket.number,
@@ -158,6 +175,7 @@ OWN_TICKET = sa.select(
     Ticket.closed_at,
     ANSWER_DUE.label("answer_due_at"),
     _commented_at(Comment.author_kind == AuthorKind.AGENT).label("last_answer_at"),
+    OTHERS.label("others"),
 ).join(Person, Person.id == Ticket.requester_id)
 _origin = sa.orm.aliased(Ticket)
 OWN_COMMENTS = (
@@ -237,7 +255,8 @@ def show_own(number: str, *, to: Viewer) -> OwnTicket:
     Raises:
         NotFound: unknown, deleted and foreign alike.
     """
-    row = db.session.execute(OWN_TICKET.where(*_is_own(number, to))).one_or_none()
+    its = OWN_TICKET.where(*_is_own(number, to))
+    row = db.session.execute(its, {"viewer_id": to.person.id}).one_or_none()
     if row is None:
         raise _no_such_ticket()
     return OwnTicket(**row._mapping)

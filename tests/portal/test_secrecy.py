@@ -127,7 +127,12 @@ def pages(app: Flask, ticket: Ticket) -> Iterator[str]:
     ]
     assert len(rules) >= 7
     for rule in rules:
-        values = {"number": ticket.number, "attachment_id": 1, "name": "x"}
+        values = {
+            "number": ticket.number,
+            "attachment_id": 1,
+            "name": "x",
+            "comment_id": 1,
+        }
         built = rule.build({name: values[name] for name in rule.arguments})
         assert built is not None
         yield built[1]

@@ -18,7 +18,14 @@ from app.mail.models import OutboundEmail
 from app.sla.models import SlaTerms
 from app.tickets.models import Attachment, Comment, CustomField, Participant, SlaClock, Ticket
 from app.tickets.words import AuthorKind, ClockState, Source, Status, Target
-from tests.factories import make_agent, make_comment, make_group, make_person, make_ticket
+from tests.factories import (
+    make_agent,
+    make_comment,
+    make_group,
+    make_participant,
+    make_person,
+    make_ticket,
+)
 from tests.portal.conftest import Visitor
 
 Customer = Callable[[Person], Visitor]
@@ -296,3 +303,20 @@ def test_a_page_costs_a_fixed_number_of_statements(
         assert visitor.get(f"/tickets/{ticket.number}").status_code == 200
         counts.append(len(statements))
     assert counts[2] == counts[3] <= 8
+
+
+def test_a_customer_is_told_who_else_reads(customer: Customer) -> None:
+    anna, bob = make_person(name="Anna"), make_person(name="Bob")
+    nameless, agent = make_person("secret@x.example"), make_agent(name="Priya")
+    nameless.name = ""
+    ticket, other = make_ticket(anna), make_ticket(anna)
+    for person in (bob, nameless, agent):
+        make_participant(ticket, person)
+    make_participant(other, make_person(name="Carol"))
+    db.session.commit()
+    page = customer(anna).get(f"/tickets/{ticket.number}").text
+    assert "Also read by <bdi>Bob and Somebody</bdi>" in page
+    for hidden in ("secret@x.example", "Priya", "Carol"):
+        assert hidden not in page
+    page = customer(bob).get(f"/tickets/{ticket.number}").text
+    assert "Also read by <bdi>Anna and Somebody</bdi>" in page
