@@ -25,7 +25,7 @@ def raw_mail(number: str, email_id: int) -> ResponseReturnValue:
     ticket = get_visible(number, to=current_person(), deleted=True)
     found = _first(ticket) if email_id == FIRST else email_id
     if found is None or (email_id != FIRST and not _belongs(ticket, email_id)):
-        raise NotFound("There is no such mail on this ticket.")
+        raise NotFound("There is no such mail on this ticket, or it is not kept any more.")
     response: Response = make_response(receiving.find(found).raw)
     response.headers["Content-Type"] = "message/rfc822"
     response.headers["Content-Disposition"] = f'attachment; filename="{ticket.number}-{found}.eml"'
