@@ -31,7 +31,17 @@ from app.mail.wire import build, reply_address
 from app.tickets import attachments, notifications
 
 NOW = datetime(2026, 11, 23, 16, 40, tzinfo=UTC)
-OURS = {"from", "to", "subject", "date", "message-id", "mime-version", "content-type", "references"}
+OURS = {
+    "from",
+    "to",
+    "subject",
+    "date",
+    "message-id",
+    "mime-version",
+    "content-type",
+    "references",
+    "x-deskhand-desk",
+}
 
 
 def outbound(**columns: Any) -> OutboundEmail:
