@@ -198,7 +198,8 @@ _VOID = {"br", "col", "hr", "img", "wbr"}
 _data_url = re.compile(r"\bdata:[\w/+.-]{0,80}(?:;[\w=-]{1,40}){0,3};base64,[A-Za-z0-9+/=\s]*+")
 _long_tag = re.compile(r"(<[a-zA-Z][^<>]{20000})[^<>]*+")  # its attributes are compared pairwise
 _tag_start = re.compile(r"<(?=[/a-zA-Z])")
-_long_text = re.compile(r"[^<>]{20002,}")  # longer than a tag can be by now
+# Longer than a tag can be by now; from its first character alone, else a shorter one takes long.
+_long_text = re.compile(r"(?<![^<>])[^<>]{20002,}")
 
 
 def _pieces(html: str) -> Iterator[str]:

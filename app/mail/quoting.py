@@ -105,7 +105,7 @@ def _kept(every_line: list[str]) -> tuple[list[str], int]:
     """The lines that were written now, and where they end."""
     lines = every_line[:MAX_LINES]
     kept: list[str] = []
-    index = end = 0
+    index, end = _past_armor(lines), 0
     forwarding = False
     while index < len(lines):
         line = lines[index].strip()
@@ -122,7 +122,7 @@ def _kept(every_line: list[str]) -> tuple[list[str], int]:
             forwarding = True
             kept.append(lines[index])
             end = index + 1
-        elif _separator.search(line):
+        elif _separator.search(line) or line == "-----BEGIN PGP SIGNATURE-----":
             break
         elif _starts_header_block(lines, index):
             if any(text.strip() for text in kept):
@@ -148,6 +148,15 @@ def _kept(every_line: list[str]) -> tuple[list[str], int]:
             kept += every_line[MAX_LINES:]
             end = len(every_line)
     return kept, end
+
+
+def _past_armor(lines: list[str]) -> int:
+    """Behind the head of a text that is signed in place (RFC 9580, section 7); else 0."""
+    first = next((n for n, line in enumerate(lines[:20]) if line.strip()), 0)
+    if not lines or lines[first].strip() != "-----BEGIN PGP SIGNED MESSAGE-----":
+        return 0
+    blank = next((n for n in range(first, min(first + 20, len(lines))) if not lines[n].strip()), 0)
+    return blank + 1 if blank else 0
 
 
 def _is_quoted(line: str) -> bool:

@@ -36,6 +36,13 @@ def test_an_introduced_quotation_goes(introduction: str) -> None:
     assert new_text(f"It works now.\n\n{introduction}\n\nHave you tried it?") == "It works now."
 
 
+def test_the_armor_of_a_signed_text_goes() -> None:
+    head = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n"
+    foot = "-----BEGIN PGP SIGNATURE-----\n\niQEz\n-----END PGP SIGNATURE-----\n"
+    assert new_text(f"{head}It works now.\n{foot}") == "It works now."
+    assert new_text("") == ""
+
+
 @pytest.mark.parametrize(
     "header",
     [
