@@ -27,6 +27,7 @@ _recent = (
     .subquery()
 )
 RECENT = sa.select(sa.func.count()).select_from(_recent)
+UNREAD = re.compile(r"(?:no|do-?not)[-_.]?reply|mailer-daemon@|postmaster@", re.IGNORECASE)
 PLACEHOLDER = re.compile(r"\{\{\s*([a-z_.]+)\s*\}\}")
 
 
@@ -58,6 +59,8 @@ def prepare(
         return Answer(f"Not sent: the mail was automatic ({automatic_reason}).")
     if not address:
         return Answer("Not sent: the requester has no mail address.")
+    if UNREAD.match(address):
+        return Answer(f"Not sent: nobody reads mail to {address}.")
     templates = reference("auto_response_templates", _load)
     found = templates.get((category_id, language)) or templates.get((category_id, "en"))
     if found is None:

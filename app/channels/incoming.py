@@ -105,10 +105,22 @@ def read(email_id: int) -> Mail:
     if verdict.kind in (MailKind.OWN, MailKind.BOUNCE):
         return Mail(email_id, boxes.get(email.mailbox_id), parsed, verdict, [])
     proof = _proof(email.raw, parsed)
-    told = forwarded.read(parsed) if verdict.kind is MailKind.PERSONAL else None
+    told = _forwarded(parsed) if verdict.kind is MailKind.PERSONAL else None
     files = [*stored_files(parsed), *(stored_files(told.mail) if told and told.mail else [])]
     box = boxes.get(email.mailbox_id)
     return Mail(email_id, box, parsed, verdict, files, proof, email.is_released, told)
+
+
+def _forwarded(mail: ParsedEmail) -> Forwarded | None:
+    """The mail that an agent passes on; a statement only where something is passed on."""
+    told = forwarded.read(mail)
+    if told is None or not mail.from_email:
+        return None
+    try:
+        sender = people.find(people.normal_address(mail.from_email))
+    except DomainError:
+        return None
+    return told if sender is not None and sender.role is not Role.CUSTOMER else None
 
 
 def _proof(raw: bytes, mail: ParsedEmail) -> Proof:
@@ -189,7 +201,9 @@ def _open(
     told: list[tuple[str, str, list[dict[str, Any]]]] = [("threading", why, [])]
     if marks.summary:
         told.append(("mark", f"{marks.summary}.", []))
+    forged = ""
     if mail.proof.check is SenderCheck.FAIL:
+        forged = f"its sender may be forged, {mail.proof.told}"
         told.append(("threading", f"The sender may be forged: {mail.proof.told}.", []))
     content = Content(
         parsed.subject, mail.body, mail.quoted, parsed.html, mail.ids, mail.verdict.reason
@@ -211,7 +225,7 @@ def _open(
             channel=box.address if box else "",
             mailbox_id=box.id if box else None,
             files=mail.files,
-            automatic_reason=content.automatic_reason,
+            automatic_reason=content.automatic_reason or forged,
             sender_check=mail.proof.check,
             inbound_message_ids=content.message_ids,
             decisions=told,

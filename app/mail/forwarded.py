@@ -71,7 +71,7 @@ _forward_subject = re.compile(
 )
 # What mail programs write above the first mail.
 _marker = re.compile(
-    r"(?:begin )?forwarded (?:message|by)|weitergeleitete (?:nachricht|e-?mail)"
+    r"[-_=*>\s]{0,60}(?:(?:begin )?forwarded (?:message|by)|weitergeleitete (?:nachricht|e-?mail)"
     r"|anfang der weitergeleiteten|(?:début du )?(?:message|courriel) (?:transféré|réexpédié)"
     r"|(?:inicio del )?mensaje reenviado|(?:inizio )?messaggio inoltrato"
     r"|(?:início da )?mensagem (?:encaminhada|reencaminhada)"
@@ -79,7 +79,7 @@ _marker = re.compile(
     r"|videresendt? (?:meddelelse|melding|besked)|(?:wiadomość|treść) przekazan"
     r"|przekazana wiadomość"
     r"|přeposlaná zpráva|пересылаемое (?:сообщение|письмо)|переадресованное сообщение"
-    r"|転送(?:された)?メッセージ|転送メール|转发的?(?:邮件|信息)|轉寄的?(?:郵件|訊息)",
+    r"|転送(?:された)?メッセージ|転送メール|转发的?(?:邮件|信息)|轉寄的?(?:郵件|訊息))",
     re.IGNORECASE,
 )
 _LABELS = {
@@ -121,7 +121,7 @@ def _inline(mail: ParsedEmail) -> Forwarded | None:
 def _starts(lines: list[str], subject: str) -> Iterator[tuple[int, int]]:
     """Where what was written above ends and where a header may begin, by line."""
     for number, line in enumerate(lines):
-        if _marker.search(line[:200]):
+        if _marker.match(line):
             below = range(number + 1, min(number + 5, len(lines)))
             filled = next((n for n in below if lines[n].strip(" >\t")), None)
             if filled is not None and _kind(lines[filled]):

@@ -89,3 +89,10 @@ def test_an_inactive_template_is_not_sent(app: Flask) -> None:
     answer = prepare()
     assert answer.body is None
     assert "no active template" in answer.reason
+
+
+@pytest.mark.parametrize("address", ["noreply@x.example", "No-Reply@x", "donotreply+1@x.example"])
+@pytest.mark.usefixtures("app")
+def test_nobody_answers_an_address_that_nobody_reads(address: str) -> None:
+    assert prepare(address=address).body is None
+    assert prepare(address="norepeat@x.example").body is not None

@@ -10,7 +10,7 @@ from app.channels import forwarding
 from app.core.db import db
 from app.core.errors import Conflict
 from app.mail.models import InboundState, OutboundEmail
-from app.tickets.models import Comment, Ticket, TicketEvent, TicketMessageId
+from app.tickets.models import Attachment, Comment, Ticket, TicketEvent, TicketMessageId
 from app.tickets.words import EventKind, Priority, Visibility
 from tests import factories
 from tests.channels.mails import ANN, NOW, deliver, raw
@@ -103,8 +103,6 @@ def test_an_attached_mail_brings_its_files_and_its_id(bob: Person) -> None:
     assert (ticket.subject, ticket.description, ticket.forwarded_from) == ("Door", "Stuck.", ANN)
     known = db.session.scalars(sa.select(TicketMessageId.message_id)).all()
     assert "first@customer.example" in known
-    from app.tickets.models import Attachment
-
     names = db.session.scalars(sa.select(Attachment.filename)).all()
     assert "door.csv" in names
 
@@ -115,6 +113,16 @@ def test_what_customers_forward_is_theirs(bob: Person, sender: str) -> None:
     ticket = db.session.scalars(sa.select(Ticket)).one()
     assert (ticket.forwarded_from, ticket.requester.emails[0].address) == ("", sender)
     assert ticket.description.startswith("He shouts")
+
+
+def test_what_customers_attach_stays_in_one_piece() -> None:
+    inner = f"From: {ANN}\nContent-Type: text/csv; name=door.csv\n\na,b\n"
+    content = (
+        "From: stranger@x.example\nSubject: Look\nContent-Type: multipart/mixed; boundary=b\n\n"
+        f"--b\nContent-Type: message/rfc822; name=it.eml\n\n{inner}--b--\n"
+    )
+    deliver(content.encode())
+    assert db.session.scalars(sa.select(Attachment.filename)).all() == ["it.eml"]
 
 
 @pytest.mark.parametrize("first", ["support@desk.example", BOB])

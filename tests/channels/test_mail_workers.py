@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from app import create_app
 from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
-from app.mail import outbox, receiving
+from app.mail import delivery, outbox, receiving
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
 from app.settings import load
 from app.tickets.models import Comment, Ticket
@@ -180,3 +181,25 @@ def test_a_death_between_the_servers_yes_and_our_commit_sends_one_mail_twice(
             assert sender.wait(timeout=30) == 0
     assert len(inbox.mails) == 2
     assert len({mail.message_id for mail in inbox.mails}) == 1
+
+
+def test_a_slow_servers_mail_stays_its_senders(
+    desk: tuple[dict[str, str], Inbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease ends long before the server answers, but its sender lives and renews it."""
+    environ, inbox = desk
+    monkeypatch.setattr(delivery, "LEASE", timedelta(seconds=2))
+    monkeypatch.setattr(delivery, "RENEW_SECONDS", 0.5)
+    queue(1)
+    began = time.monotonic()
+
+    def answer_late(envelope: Envelope) -> str:
+        time.sleep(2.1)
+        with workers(environ, "send", 0, count=1) as [other]:
+            assert other.wait(timeout=30) == 0
+        return "250 OK"
+
+    inbox.after_data = answer_late
+    assert delivery.send_due() == delivery.Round(sent=1)
+    assert len(inbox.mails) == 1
+    assert time.monotonic() - began > 2

@@ -106,7 +106,9 @@ def test_a_hard_bounce_is_noted_and_its_address_mailed_no_more(
     row = deliver(report(reply.message_id), LATER)
     ticket = ticket_of(reply)
     assert row.state is InboundState.BOUNCE
-    assert row.reason.startswith(f"Noted on {ticket.number}: The mail to {ANN} came back: 550 5.1.1 no such")
+    assert row.reason.startswith(
+        f"Noted on {ticket.number}: The mail to {ANN} came back: 550 5.1.1 no such"
+    )
     fails = db.session.scalars(sa.select(FailingAddress)).one()
     assert (fails.address, fails.status, fails.since) == (ANN, "5.1.1", LATER)
     assert fails.outbound_email_id == reply.id

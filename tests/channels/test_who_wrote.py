@@ -116,6 +116,7 @@ def test_a_new_ticket_of_a_mail_that_fails_bears_a_warning() -> None:
     assert ticket.sender_check is SenderCheck.FAIL
     told = db.session.scalars(sa.select(DecisionRecord.summary)).all()
     assert any("may be forged" in summary for summary in told)
+    assert outbox("auto_response") == []  # it would go to somebody who wrote nothing
 
 
 def test_a_forged_reply_to_what_is_over_leads_nobody_there(ticket: Ticket) -> None:
