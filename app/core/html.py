@@ -44,6 +44,9 @@ _DROPPED_WHOLE = {"script", "style", "title", "iframe", "noembed", "noframes", "
 }
 
 
+_language = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")
+
+
 def _kept_value(tag: str, name: str, value: str) -> str | None:
     """What stays of an attribute's value; None drops the attribute."""
     if name == "style":
@@ -53,6 +56,10 @@ def _kept_value(tag: str, name: str, value: str) -> str | None:
     if name == "color":
         ink = html_styles.ink(value)
         return f"ink-{ink}" if ink else None
+    if name == "lang":
+        return value if _language.fullmatch(value) else None
+    if name == "dir":
+        return value if value.lower() in ("ltr", "rtl", "auto") else None
     if name == "role":
         return value if value == "presentation" else None
     if name == "src":
@@ -83,6 +90,7 @@ _cleaner = nh3.Cleaner(
 # The cleaner writes canonical tags: every value in double quotes, with `"` inside it escaped.
 _attribute = re.compile(r" ([a-z-]+)=\"([^\"]*)\"")
 _image = re.compile(r"<img((?: [a-z-]+=\"[^\"]*\")*)>")
+_empty_link = re.compile(r"<a(?: [a-z-]+=\"[^\"]*\")*>\s*</a>")
 _cid_link = re.compile(r"(<a(?: [a-z-]+=\"[^\"]*\")*?) href=\"cid:[^\"]*\"")
 
 
@@ -162,7 +170,9 @@ def with_images(clean: str, paths: Mapping[str, str], *, remote: bool = False) -
         rest = "".join(f' {name}="{value}"' for name, value in attributes.items())
         return f'<img src="{source}" loading="lazy"{rest}>'
 
-    return _image.sub(shown, clean) if "<img" in clean else clean
+    if "<img" not in clean:
+        return clean
+    return _empty_link.sub("", _image.sub(shown, clean))
 
 
 # Between what was written now and what is folded away: quoted mails, signatures. The cleaner

@@ -25,6 +25,7 @@ class Message(NamedTuple):
     new: Markup
     old: Markup
     files: tuple[FileChip, ...]
+    is_html: bool
 
 
 def message(body: str, quoted: str, html: str | None, files: Sequence[FileChip]) -> Message:
@@ -33,9 +34,11 @@ def message(body: str, quoted: str, html: str | None, files: Sequence[FileChip])
         new, _, old = html.partition(FOLD)
         if "<img" in new or TAG.sub("", new).strip():
             paths, left = _places(html, files)
-            return Message(_safe(with_images(new, paths)), _safe(with_images(old, paths)), left)
+            return Message(
+                _safe(with_images(new, paths)), _safe(with_images(old, paths)), left, True
+            )
     old_html = text_to_html(quoted) if quoted.strip() else ""
-    return Message(_safe(text_to_html(body)), _safe(old_html), tuple(files))
+    return Message(_safe(text_to_html(body)), _safe(old_html), tuple(files), False)
 
 
 def has_more_to_load(html: str | None) -> bool:

@@ -26,12 +26,12 @@ REMOTE = '<p>Hello</p><img src="https://pictures.example/a.png" alt="Logo">'
 
 def test_text_is_shown_where_there_is_no_html() -> None:
     shown = messages.message("Hi <b>", "all of it", None, [PDF])
-    assert shown == ("<p>Hi &lt;b&gt;</p>", "<p>all of it</p>", (PDF,))
+    assert shown == ("<p>Hi &lt;b&gt;</p>", "<p>all of it</p>", (PDF,), False)
 
 
 def test_html_is_shown_with_its_old_part_apart() -> None:
     html = f"<p>New</p>{FOLD}<p>Old</p>"
-    assert messages.message("text", "quoted", html, []) == ("<p>New</p>", "<p>Old</p>", ())
+    assert messages.message("text", "quoted", html, []) == ("<p>New</p>", "<p>Old</p>", (), True)
 
 
 def test_an_image_of_the_mail_stands_in_its_place_and_not_below() -> None:
@@ -60,7 +60,15 @@ def test_images_of_other_servers_are_not_loaded() -> None:
 
 @pytest.mark.parametrize("html", ["<p></p><div><br></div>", "<p>x</p>" * 30_000])
 def test_the_text_is_shown_where_html_says_nothing_or_too_much(html: str) -> None:
-    assert messages.message("the text", "", html, []).new == "<p>the text</p>"
+    shown = messages.message("the text", "", html, [])
+    assert (shown.new, shown.is_html) == ("<p>the text</p>", False)
+
+
+def test_a_link_around_an_unloaded_picture_goes_with_it() -> None:
+    html = shown_html(
+        '<p>Hi <a href="https://x.example"><img src="https://x.example/a.png"></a></p>'
+    )
+    assert messages.message("Hi", "", html, []).new == "<p>Hi </p>"
 
 
 @pytest.fixture
