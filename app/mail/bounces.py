@@ -92,7 +92,7 @@ def _recipient(
     address: str, action: Action, *, status: str = "", reason: str = "", final_address: str = ""
 ) -> BouncedRecipient:
     if not status or status.endswith(".0.0"):  # it says nothing: maybe the reason does
-        status = _status_in(reason) or status
+        status = status_in(reason) or status
     return BouncedRecipient(
         address=address,
         action=action,
@@ -200,7 +200,8 @@ def _from_words(mail: ParsedEmail) -> list[BouncedRecipient]:
     ]
 
 
-def _status_in(reason: str) -> str:
+def status_in(reason: str) -> str:
+    """The enhanced status code in a server's words, or the empty string."""
     found = _status.search(reason[:2_000])
     return found[0] if found and found[1] != "2" else ""
 

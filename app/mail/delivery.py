@@ -25,8 +25,8 @@ from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db, is_busy
 from app.core.jobs import Job, bells, is_stopping
 from app.core.outages import outage
-from app.mail import composing, outbox, wire
-from app.mail.models import FailingAddress, Mailbox, OutboundEmail, OutboundState
+from app.mail import bounces, composing, failing, outbox, wire
+from app.mail.models import Mailbox, OutboundEmail, OutboundState
 from app.mail.servers import Servers
 from app.mail.smtp import PutOff, Rejected, ServerDown
 
@@ -87,7 +87,7 @@ def _send(row: OutboundEmail, servers: Servers, done: Round, clock: Callable[[],
         servers.send(row, wire.return_path(row, mailbox), wire.wire_address(row.recipient), data)
     except Rejected as error:
         servers.works(row)
-        done.failed += _mark(row, OutboundState.FAILED, clock(), error=str(error))
+        done.failed += _refused(row, str(error), clock())
     except ServerDown as error:
         servers.is_down(row, str(error), clock())
         done.put_off += _put_off(row, clock(), error=str(error))
@@ -137,10 +137,10 @@ def _claim(now: datetime, servers: Servers) -> OutboundEmail | None:
 
 def _held_back(row: OutboundEmail) -> str | None:
     """Why a ticket's mail does not go to an address that gives mails back."""
-    failing = db.session.get(FailingAddress, row.recipient.lower()) if row.ticket_id else None
-    if failing is None:
+    fails = failing.find(row.recipient) if row.ticket_id else None
+    if fails is None:
         return None
-    return f"the address gave back a mail before: {failing.reason or failing.status}"
+    return f"the address gave back a mail before: {fails.reason or fails.status}"
 
 
 def _prepared(row: OutboundEmail, mailbox: Mailbox | None) -> bytes:
@@ -166,6 +166,20 @@ def _mark(
     sent_at = now if state is OutboundState.SENT else None
     told = {"state": state, "sent_at": sent_at, "error": error[:2000], "locked_until": None}
     _store(row, told | values)
+    return 1
+
+
+def _refused(row: OutboundEmail, words: str, now: datetime) -> int:
+    """Mark a mail that was refused; an address that is wrong for ever is mailed no more."""
+    address, email_id = row.recipient, row.id
+    status = bounces.status_in(words)
+    is_hard = row.ticket_id is not None and bounces.is_hard(status, words)
+    error = f"{failing.RETURNED}{words}" if is_hard else words
+    _mark(row, OutboundState.FAILED, now, error=error)
+    if is_hard:
+        begin_write()
+        failing.mark(address, status=status, reason=words, outbound_email_id=email_id, now=now)
+        db.session.commit()
     return 1
 
 

@@ -10,6 +10,7 @@ from flask import Flask
 
 from app.accounts import invitations, links
 from app.accounts.models import LinkPurpose, Role
+from app.channels import templates
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core import cache
 from app.core.db import db
@@ -59,6 +60,7 @@ def test_all_that_is_queued_can_be_rendered(app: Flask) -> None:
     notifications.sla_breached(ticket, clock, now=NOW)
     links.mail(LinkPurpose.SIGN_IN, "ann@customer.example", now=NOW)
     links.mail(LinkPurpose.PASSWORD_RESET, "boss@desk.example", now=NOW)
+    templates.send_test("Hello", "Hello", None, to="boss@desk.example", now=NOW)
     invitations.invite("new@desk.example", name="New", role=Role.AGENT, by=boss, now=NOW)
 
     rows = db.session.scalars(sa.select(OutboundEmail)).all()
@@ -67,5 +69,5 @@ def test_all_that_is_queued_can_be_rendered(app: Flask) -> None:
         mail = composing.compose(row.kind, row.context)
         row.subject, row.body_text, row.body_html = mail.subject, mail.text, mail.html
         assert mail.subject
-        assert "http://localhost/" in mail.text
+        assert "http://localhost/" in mail.text or row.kind == "template_test"  # it leads nowhere
         assert wire.build(row, None)

@@ -155,6 +155,28 @@ def test_cleared_an_address_gets_what_it_missed(
         returned_mail.clear(ANN, send_again=True, by=bob, now=LATER)
 
 
+@pytest.mark.parametrize(
+    ("answer", "is_failing"),
+    [
+        ("550 5.1.1 no such user", True),
+        ("550 5.7.1 looks like spam", False),
+        ("552 5.2.2 mailbox full", False),
+    ],
+)
+def test_an_address_that_is_refused_at_once_fails_as_well(
+    inbox: Inbox, bob: Person, answer: str, is_failing: bool
+) -> None:
+    inbox.answers[ANN] = answer
+    ticket = factories.make_ticket(factories.make_person(ANN), assignee=bob)
+    conversation.reply(ticket, "Lift it.", by=bob, now=NOW)
+    db.session.commit()
+    delivery.send_due(lambda: NOW)
+    [mail] = mails_to(ANN)
+    assert mail.state is OutboundState.FAILED
+    assert (failing.find(ANN) is not None) is is_failing
+    assert [missed.id for missed in failing.missed(ANN)] == ([mail.id] if is_failing else [])
+
+
 def test_cleared_without_more_an_address_gets_new_mail_only(
     inbox: Inbox, reply: OutboundEmail, bob: Person
 ) -> None:
