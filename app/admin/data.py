@@ -8,6 +8,8 @@ from app.admin import (
     calendars,
     catalog,
     macros,
+    mailboxes,
+    people,
     rules,
     service_levels,
     tags,
@@ -19,6 +21,7 @@ from app.admin.resource import Resource, register
 bp = Blueprint("data", __name__, url_prefix="/admin")
 
 RESOURCES: tuple[Resource, ...] = (
+    people.PEOPLE,
     teams.GROUPS,
     teams.SKILLS,
     catalog.CATEGORIES,
@@ -28,6 +31,7 @@ RESOURCES: tuple[Resource, ...] = (
     service_levels.POLICIES,
     calendars.CALENDARS,
     templates.TEMPLATES,
+    mailboxes.MAILBOXES,
     tags.TAGS,
     macros.MACROS,
 )

@@ -73,6 +73,7 @@ PARTS = (
         "Mail",
         "mail",
         (
+            Door("Mailboxes", "/admin/mailboxes", "Support addresses and their servers."),
             Door("Automatic answers", "/admin/templates", "What a customer gets at once.", True),
             Door("Mail settings", "/admin/settings/mail", "How mail is read and sent."),
         ),
@@ -116,8 +117,8 @@ def index() -> ResponseReturnValue:
 
 def init_admin(app: Flask) -> None:
     """Bind administration to the application."""
-    from app.admin import audit_log, data, settings
+    from app.admin import audit_log, data, people, settings
 
     app.jinja_env.globals.update(admin_parts=parts, admin_here=here)
-    for part in (bp, data.bp, audit_log.bp, settings.bp):
+    for part in (bp, data.bp, people.bp, audit_log.bp, settings.bp):
         app.register_blueprint(part)

@@ -134,6 +134,14 @@ class Server:
             raise ServerDown(f"{host}: {_said(error)}") from error
         return connection
 
+    def check(self) -> None:
+        """Connect and sign in, but send nothing.
+
+        Raises:
+            ServerDown: it cannot be reached, or does not let us in.
+        """
+        self._connect()
+
     def close(self) -> None:
         """Say good-bye, if there is anybody to say it to."""
         connection, self._connection = self._connection, None

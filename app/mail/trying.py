@@ -1,4 +1,4 @@
-"""Try an IMAP mailbox step by step, so that an admin sees which one fails and why."""
+"""Try a mailbox’s servers step by step, so that an admin sees which one fails and why."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from app.mail import fetching, imap
 from app.mail.credentials import ImapAccount
 from app.mail.models import AfterStoring, Security
+from app.mail.smtp import Server, ServerDown, public_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +60,18 @@ def _steps(account: ImapAccount) -> Iterator[tuple[str, str]]:
         client.logout()
     finally:
         client.hang_up()
+
+
+def try_sending(url: str, own_name: str) -> list[Step]:
+    """Connect to a mail server and sign in, if *url* says as whom; nothing is sent.
+
+    The caller is in no transaction, as with `try_connection`.
+    """
+    server = Server(url, own_name)
+    try:
+        server.check()
+    except ServerDown as error:
+        return [Step("Connection and sign-in", False, str(error))]
+    finally:
+        server.close()
+    return [Step("Connection and sign-in", True, f"{public_name(url)} takes mail from us.")]
