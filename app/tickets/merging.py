@@ -8,8 +8,7 @@ follows more than one step, whatever was merged into what.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,16 +21,22 @@ from app.accounts.models import Person, PersonEmail, Role
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.jobs import Job, ring
-from app.tickets import clocks, conversation, lifecycle
+from app.mail.models import OutboundEmail
+from app.tickets import clocks, conversation, lifecycle, merge_moves
 from app.tickets.merge_models import TicketMerge
-from app.tickets.models import Attachment, Comment, HeldEmail, Participant, Ticket
-from app.tickets.properties import MOST_TAGS
+from app.tickets.models import (
+    Attachment,
+    Comment,
+    HeldEmail,
+    Participant,
+    Ticket,
+    TicketMessageId,
+)
 from app.tickets.timeline import record
 from app.tickets.words import (
     AuthorKind,
     EventKind,
     HeldState,
-    ParticipantKind,
     Status,
     Target,
     Visibility,
@@ -40,7 +45,6 @@ from app.tickets.words import (
 UNDO_DAYS = 30
 RESPONSES = (Target.FIRST_RESPONSE, Target.NEXT_RESPONSE)
 WAITS_FOR_US = (Status.NEW, Status.OPEN, Status.IN_PROGRESS)
-_quietly = {"synchronize_session": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +147,17 @@ def merge(
         merged_at=now,
     )
     waits_since = _waits_since(merged, survivor)
-    with _out_of_the_index(merged, survivor):
-        done.comment_id = _move_description(merged, survivor).id
-        _move_comments(merged.id, to=survivor.id)
+    with merge_moves.out_of_the_index(merged, survivor):
+        done.comment_id = merge_moves.move_description(merged, survivor).id
+        merge_moves.move_comments(merged.id, to=survivor.id)
+        merge_moves.move_mails(survivor.id, of=OutboundEmail.ticket_id == merged.id)
+        merge_moves.move_drafts(merged.id, to=survivor.id)
         done.brought = {
-            "people": _bring_people(merged, survivor, [p.id for p in seen.read_survivor], now=now),
-            "tags": _bring_tags(merged, survivor),
-            "held": _bring_held(merged.id, to=survivor.id),
+            "people": merge_moves.bring_people(
+                merged, survivor, [p.id for p in seen.read_survivor], now=now
+            ),
+            "tags": merge_moves.bring_tags(merged, survivor),
+            "held": merge_moves.bring_held(merged.id, to=survivor.id),
         }
     _refresh_preview(survivor)
     db.session.add(done)
@@ -176,17 +184,22 @@ def undo(done: TicketMerge, merged: Ticket, survivor: Ticket, *, by: Person, now
     if reason := cannot_undo(done, merged, survivor, now=now):
         raise Conflict(reason)
     people = list(done.brought["people"])
-    with _out_of_the_index(merged, survivor):
-        _take_back_comments(done, people)
-        _take_back_people(survivor, people)
+    with merge_moves.out_of_the_index(merged, survivor):
+        merge_moves.take_back_comments(done, people)
+        theirs = sa.select(TicketMessageId.message_id).where(
+            TicketMessageId.ticket_id.in_([merged.id, *merge_moves.merged_into(merged.id)])
+        )
+        here = OutboundEmail.ticket_id == survivor.id
+        merge_moves.move_mails(merged.id, of=sa.and_(here, OutboundEmail.message_id.in_(theirs)))
+        merge_moves.take_back_people(survivor, people)
         tags = set(done.brought["tags"])
         survivor.tags = [tag for tag in survivor.tags if tag.id not in tags]
-        _move_held(done.brought["held"], of=survivor.id, to=merged.id)
+        merge_moves.move_held(done.brought["held"], of=survivor.id, to=merged.id)
     merged.status, merged.closed_at = done.was_status, done.was_closed_at
     merged.merged_into_id = None
-    children = _merged_into(merged.id)
+    children = merge_moves.merged_into(merged.id)
     if children:
-        _point(children, to=merged.id)
+        merge_moves.point(children, to=merged.id)
     clocks.restore(merged, deleted_at=done.merged_at, now=now)
     done.undone_at = now
     for ticket in (merged, survivor):
@@ -308,171 +321,14 @@ def _waits_since(merged: Ticket, survivor: Ticket) -> datetime | None:
     return since if answered_at is None or since > answered_at else None
 
 
-@contextmanager
-def _out_of_the_index(*tickets: Ticket) -> Iterator[None]:
-    """Index both conversations once in place of once for each comment that moves.
-
-    The full-text index knows no deleted tickets; nobody outside this transaction sees these two
-    gone.
-    """
-    db.session.flush()
-    ids = [ticket.id for ticket in tickets]
-    both = sa.update(Ticket).where(Ticket.id.in_(ids))
-    hidden = both.values(deleted_at=tickets[0].created_at)
-    db.session.execute(hidden, execution_options=_quietly)
-    yield
-    db.session.flush()
-    db.session.execute(both.values(deleted_at=None), execution_options=_quietly)
-
-
-def _move_description(merged: Ticket, survivor: Ticket) -> Comment:
-    """The merged ticket's first message, as a comment of its requester at its time."""
-    comment = Comment(
-        ticket_id=survivor.id,
-        author_id=merged.requester_id,
-        author_kind=AuthorKind.REQUESTER,
-        visibility=Visibility.PUBLIC,
-        body=merged.description,
-        body_html=merged.description_html,
-        quoted=merged.description_quoted,
-        source=merged.source,
-        sender_check=merged.sender_check,
-        origin_ticket_id=merged.id,
-        created_at=merged.created_at,
-    )
-    db.session.add(comment)
-    db.session.flush()
-    its_files = Attachment.ticket_id == merged.id, Attachment.comment_id.is_(None)
-    db.session.execute(
-        sa.update(Attachment)
-        .where(*its_files)
-        .values(ticket_id=survivor.id, comment_id=comment.id),
-        execution_options=_quietly,
-    )
-    return comment
-
-
-def _move_comments(merged_id: int, *, to: int) -> None:
-    """All comments with their files; those that came from elsewhere before remember that."""
-    _expire_comments()
-    for model, values in (
-        (Attachment, {}),
-        (Comment, {"origin_ticket_id": sa.func.coalesce(Comment.origin_ticket_id, merged_id)}),
-    ):
-        move = sa.update(model).where(model.ticket_id == merged_id)
-        db.session.execute(move.values(ticket_id=to, **values), execution_options=_quietly)
-
-
-def _take_back_comments(done: TicketMerge, people: Sequence[int]) -> None:
-    """What came with the merged ticket, and what its own people have said on the survivor since."""
-    merged_id, survivor_id = done.ticket_id, done.survivor_id
-    _expire_comments()
-    here = Comment.ticket_id == survivor_id
-    theirs = sa.and_(
-        Comment.origin_ticket_id.is_(None),
-        Comment.author_id.in_(people),
-        Comment.created_at >= done.merged_at,
-    )
-    came = Comment.origin_ticket_id.in_([merged_id, *_merged_into(merged_id)])
-    if done.comment_id is not None:
-        files = sa.update(Attachment).where(Attachment.comment_id == done.comment_id)
-        files = files.values(ticket_id=merged_id, comment_id=None)
-        db.session.execute(files, execution_options=_quietly)
-        gone = sa.delete(Comment).where(Comment.id == done.comment_id)
-        db.session.execute(gone, execution_options=_quietly)
-        done.comment_id = None
-    ids = sa.select(Comment.id).where(here, sa.or_(came, theirs))
-    files = sa.update(Attachment).where(Attachment.comment_id.in_(ids))
-    db.session.execute(files.values(ticket_id=merged_id), execution_options=_quietly)
-    origin = sa.case(
-        (Comment.origin_ticket_id == merged_id, sa.null()), else_=Comment.origin_ticket_id
-    )
-    back = sa.update(Comment).where(here, sa.or_(came, theirs))
-    back = back.values(ticket_id=merged_id, origin_ticket_id=origin)
-    db.session.execute(back, execution_options=_quietly)
-
-
-def _expire_comments() -> None:
-    """What the session holds of them is about to be changed behind its back."""
-    db.session.flush()
-    for row in db.session:
-        if isinstance(row, (Comment, Attachment, HeldEmail)):
-            db.session.expire(row)
-
-
-def _bring_people(
-    merged: Ticket, survivor: Ticket, ids: Sequence[int], *, now: datetime
-) -> list[int]:
-    """Let the merged ticket's people take part in the survivor: its requester as a follower."""
-    its = sa.select(Participant).where(Participant.ticket_id == merged.id)
-    kinds = {row.person_id: row.kind for row in db.session.scalars(its)}
-    for person_id in ids:
-        kind = kinds.get(person_id, ParticipantKind.FOLLOWER)
-        db.session.add(
-            Participant(ticket_id=survivor.id, person_id=person_id, kind=kind, created_at=now)
-        )
-    db.session.flush()
-    return list(ids)
-
-
-def _take_back_people(survivor: Ticket, people: Sequence[int]) -> None:
-    """Who has become the requester meanwhile takes part as such."""
-    gone = sa.delete(Participant).where(
-        Participant.ticket_id == survivor.id, Participant.person_id.in_(people)
-    )
-    db.session.execute(gone)
-
-
-def _bring_tags(merged: Ticket, survivor: Ticket) -> list[int]:
-    has = {tag.id for tag in survivor.tags}
-    new = [tag for tag in merged.tags if tag.id not in has][: max(0, MOST_TAGS - len(has))]
-    survivor.tags = [*survivor.tags, *new]
-    return [tag.id for tag in new]
-
-
-def _bring_held(merged_id: int, *, to: int) -> list[int]:
-    waiting = sa.select(HeldEmail.id).where(
-        HeldEmail.ticket_id == merged_id, HeldEmail.state == HeldState.WAITING
-    )
-    ids = list(db.session.scalars(waiting))
-    _move_held(ids, of=merged_id, to=to)
-    return ids
-
-
-def _move_held(ids: Sequence[int], *, of: int, to: int) -> None:
-    """Those that still wait; what was decided stays where it was decided."""
-    move = sa.update(HeldEmail).where(
-        HeldEmail.id.in_(ids), HeldEmail.ticket_id == of, HeldEmail.state == HeldState.WAITING
-    )
-    db.session.execute(move.values(ticket_id=to), execution_options=_quietly)
-
-
-def _merged_into(ticket_id: int) -> list[int]:
-    """Ids of the tickets that were merged into this one, into those, and so on, and still are."""
-    found: list[int] = []
-    parents = [ticket_id]
-    while parents:
-        below = sa.select(TicketMerge.ticket_id).where(
-            TicketMerge.survivor_id.in_(parents), TicketMerge.undone_at.is_(None)
-        )
-        parents = list(db.session.scalars(below))
-        found += parents
-    return found
-
-
-def _point(ids: Sequence[int], *, to: int) -> None:
-    """Let tickets that were merged before lead to their survivor of now."""
-    db.session.execute(sa.update(Ticket).where(Ticket.id.in_(ids)).values(merged_into_id=to))
-
-
 def _close(merged: Ticket, survivor: Ticket, *, now: datetime) -> None:
     """It is over here, and was not solved here: its clocks count as neither met nor missed."""
     clocks.void(merged, now=now)
     if merged.status is not Status.CLOSED:
         merged.status, merged.closed_at = Status.CLOSED, now
     merged.merged_into_id = survivor.id
-    if children := _merged_into(merged.id):
-        _point(children, to=survivor.id)
+    if children := merge_moves.merged_into(merged.id):
+        merge_moves.point(children, to=survivor.id)
 
 
 def _tell(

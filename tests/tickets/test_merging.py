@@ -12,12 +12,13 @@ from app.accounts.models import Person, Role
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
+from app.mail.models import OutboundEmail
 from app.search import lists
 from app.sla.queries import active_policies
 from app.tickets import clocks, conversation, merging, portal_queries, properties
 from app.tickets.filters import TicketFilters
 from app.tickets.merge_models import TicketMerge
-from app.tickets.models import Attachment, Comment, Participant, SlaClock, Ticket
+from app.tickets.models import Attachment, Comment, Participant, ReplyDraft, SlaClock, Ticket
 from app.tickets.portal_queries import Viewer
 from app.tickets.queries import Merged, get_visible, lock_going_on
 from app.tickets.words import ClockState, ParticipantKind, Status, Visibility
@@ -303,3 +304,44 @@ def test_too_late_or_in_the_way(pair: tuple[Ticket, Ticket]) -> None:
     assert "Restore it first" in merging.cannot_undo(done, younger, older, now=utcnow())
     with pytest.raises(Conflict, match="Restore"):
         undo(done, by=by)
+
+
+def test_the_first_message_comes_before_its_automatic_answer(pair: tuple[Ticket, Ticket]) -> None:
+    younger, older = pair
+    make_comment(younger, None, "We have it", created_at=younger.created_at)
+    merge(younger, older)
+    assert said(older) == ["Oven still off", "We have it"]
+
+
+def test_what_somebody_was_writing_is_kept(pair: tuple[Ticket, Ticket]) -> None:
+    younger, older = pair
+    one, two = make_agent(), make_agent()
+    for ticket, agent, body in ((older, one, "here"), (younger, one, "there"), (younger, two, "x")):
+        draft = ReplyDraft(
+            ticket_id=ticket.id, person_id=agent.id, body=body, files=[], saved_at=utcnow()
+        )
+        db.session.add(draft)
+    merge(younger, older)
+    drafts = db.session.scalars(sa.select(ReplyDraft)).all()
+    assert {(d.ticket_id, d.person_id, d.body) for d in drafts} == {
+        (older.id, one.id, "here\n\nthere"),
+        (older.id, two.id, "x"),
+    }
+
+
+def test_mails_of_both_show_on_the_survivor(pair: tuple[Ticket, Ticket]) -> None:
+    younger, older = pair
+    agent = make_agent()
+    for ticket in pair:
+        conversation.reply(ticket, f"on {ticket.number}", by=agent, now=utcnow())
+    done = merge(younger, older)
+
+    def mailed(ticket: Ticket) -> set[str]:
+        of = sa.select(OutboundEmail).where(OutboundEmail.ticket_id == ticket.id)
+        return {m.context["body"] for m in db.session.scalars(of) if "body" in m.context}
+
+    assert mailed(older) == {f"on {ticket.number}" for ticket in pair}
+    conversation.reply(older, "since", by=agent, now=utcnow())
+    undo(done)
+    assert mailed(older) == {f"on {older.number}", "since"}
+    assert mailed(younger) == {f"on {younger.number}"}
