@@ -63,6 +63,7 @@ class Resource:
         save: makes or changes it from a valid form. Raises DomainError.
         put_in_order: takes ids in their new order, where there is an order; *order_hint* says
             what it means.
+        is_of_kind: whether a row of *model* is one of these.
         is_replaceable: deleting it may put another one in its place: each row of *found* that
             *may_replace* it.
         refuse_delete: raises DomainError where it has to stay.
@@ -88,6 +89,8 @@ class Resource:
     facts: Callable[[Any], Facts]
     put_in_order: Callable[..., None] | None = None
     order_hint: str = "The first one is asked first."
+    is_of_kind: Callable[[Any], bool] = lambda thing: True
+    is_deletable: bool = True
     is_replaceable: bool = True
     may_replace: Callable[[Any, Any], bool] = lambda thing, row: True
     refuse_delete: Callable[[Any], None] = lambda thing: None
@@ -119,8 +122,14 @@ def register(bp: Blueprint, resource: Resource) -> None:
         ("/new", pages.create, "POST"),
         (f"/{ID}", pages.edit, "GET"),
         (f"/{ID}", pages.change, "POST"),
-        (f"/{ID}/deletion", pages.ask_to_delete, "GET"),
-        (f"/{ID}/deletion", pages.delete, "POST"),
+        *(
+            (
+                (f"/{ID}/deletion", pages.ask_to_delete, "GET"),
+                (f"/{ID}/deletion", pages.delete, "POST"),
+            )
+            if resource.is_deletable
+            else ()
+        ),
         *((("/order", pages.order, "POST"),) if resource.put_in_order else ()),
     ):
         name = f"{resource.path.replace('-', '_')}_{view.__name__}"
@@ -275,7 +284,7 @@ class _Pages:
 
     def _thing(self, thing_id: int) -> Any:
         thing = db.session.get(self.resource.model, thing_id)
-        if thing is None:
+        if thing is None or not self.resource.is_of_kind(thing):
             raise NotFound(f"This {self.resource.one} is gone.")
         return thing
 

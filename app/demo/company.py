@@ -336,6 +336,8 @@ def _everyday(agents: Sequence[Person]) -> None:
         ]
     )
     for position, (name, (reply, changes)) in enumerate(MACROS.items(), start=1):
+        if "group" in changes:
+            changes = changes | {"group": groups[changes["group"]].id}
         db.session.add(Macro(name=name, reply=reply, changes=changes, position=position))
 
 
