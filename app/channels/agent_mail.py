@@ -44,7 +44,7 @@ def refusal(
         return "is an agent's address, and a ticket that is over is reopened first"
     if not mail.reply_text.strip():
         return "is an agent's address, and nothing new is said in the mail"
-    if f"/desk/tickets/{ticket.number}" in mail.reply_text:
+    if "/desk/tickets/TKT-" in mail.reply_text:
         # Our notice, quoted in a way that nobody could tell from what the agent wrote.
         return "is an agent's address, and the mail quotes what customers must not read"
     return ""

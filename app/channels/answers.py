@@ -16,8 +16,8 @@ from app.core.settings_store import setting
 from app.mail.models import SenderCheck
 from app.tickets import conversation
 from app.tickets.attachments import StoredFile
-from app.tickets.models import Comment, Ticket
-from app.tickets.timeline import record
+from app.tickets.models import Comment, Ticket, TicketEvent
+from app.tickets.timeline import System, record
 from app.tickets.words import EventKind, Source, Status
 
 
@@ -131,6 +131,21 @@ def is_flood(ticket: Ticket, person_id: int, *, now: datetime) -> bool:
         .limit(most)
     )
     return len(db.session.scalars(newest).all()) >= most
+
+
+def tell_flood(ticket: Ticket, told: str, *, now: datetime) -> None:
+    """Say so in the history, once an hour; one statement."""
+    newest = (
+        sa.select(TicketEvent.id)
+        .where(
+            TicketEvent.ticket_id == ticket.id,
+            TicketEvent.kind == EventKind.MAIL_FLOOD,
+            TicketEvent.created_at > now - timedelta(hours=1),
+        )
+        .limit(1)
+    )
+    if db.session.scalar(newest) is None:
+        record(ticket, EventKind.MAIL_FLOOD, by=System("Mail"), now=now, new=told)
 
 
 def follow_ups(ticket: Ticket) -> list[str]:

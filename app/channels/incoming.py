@@ -172,6 +172,9 @@ def ingest(mail: Mail, *, now: datetime) -> Outcome:
             return _join(mail, ticket, match, sender, now=now)
         why = "takes part, but the check of the sender failed: the mail may be forged"
     elif sender is not None and is_agent:
+        is_proven = mail.proof.check is SenderCheck.PASS and match.person_id == sender.id
+        if is_proven and matching.takes_part(ticket, sender.id):  # who asks us, too
+            return _join(mail, ticket, match, sender, now=now)
         person = db.session.get_one(Person, sender.id)
         why = agent_mail.refusal(mail.parsed, verdict, mail.proof.check, ticket, match, person)
         if not why:
@@ -271,8 +274,9 @@ def _join(mail: Mail, ticket: Ticket, match: Match, sender: Requester, *, now: d
         _add_cc(mail, ticket.id, known={ticket.requester_id, sender.id}, now=now)
     summary = f"A mail from {sender.name or sender.email} was joined: {match.how}."
     if is_flood:
-        most = setting("comments_an_hour")
-        summary += f" More than {most} came within an hour: folded, and nobody is told."
+        told = f"More than {setting('comments_an_hour')} came from {sender.email} within an hour"
+        summary += f" {told}: folded, and nobody is told."
+        answers.tell_flood(ticket, f"{told}: they are folded, and nobody is told of them", now=now)
     elif is_quiet:
         summary += " It only says thank you, so the ticket stays as it is."
     decisions.add(ticket.id, "threading", summary, now=now)

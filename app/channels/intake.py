@@ -420,6 +420,7 @@ def _answer(
             "recipient": asker.name,
             "key": keys.link_key(access),
             "title": answer.subject,
+            "answers_mail": bool(new.inbound_message_ids),
             "body": answer.body or "",
         },
         now=now,

@@ -21,13 +21,15 @@ class Match:
     """The ticket that a mail names, and how, in words for the Why tab.
 
     ``is_secret``: by something that only whoever got a mail of the ticket knows. Its number is
-    told on the phone. ``agent_id``: by a reply address that was made for this agent.
+    told on the phone. ``person_id``: by a reply address that was made for this person, as one who
+    takes part; ``agent_id``: that was made for this agent.
     """
 
     ticket_id: int
     how: str
     is_secret: bool = True
     agent_id: int | None = None
+    person_id: int | None = None
 
 
 def find_ticket(mail: ParsedEmail, *, sender_id: int | None) -> Match | None:
@@ -38,11 +40,12 @@ def find_ticket(mail: ParsedEmail, *, sender_id: int | None) -> Match | None:
     """
     for ticket_id, agent_id in mailboxes.agent_ids(mail.recipients):
         if db.session.get(Ticket, ticket_id) is not None:
-            return Match(ticket_id, "a reply address that was made for an agent", True, agent_id)
+            return Match(ticket_id, "a reply address made for an agent", agent_id=agent_id)
     for access_id in mailboxes.access_ids(mail.recipients):
         access = db.session.get(TicketAccess, access_id)
         if access is not None:
-            return Match(access.ticket_id, "a reply address that was made for this ticket")
+            how = "a reply address that was made for this ticket"
+            return Match(access.ticket_id, how, person_id=access.person_id)
     if found := _by_message_ids(mail, sender_id):
         return found
     numbers = [number.upper() for number in _number.findall(mail.subject)]

@@ -224,6 +224,7 @@ _PLAIN = {
     EventKind.MAIL_HELD: "A mail from someone new is held",
     EventKind.MAIL_DECIDED: "{who} decided about a held mail",
     EventKind.MAIL_BOUNCED: "A mail came back",
+    EventKind.MAIL_FLOOD: "Too many mails came",
     EventKind.MAIL_RETRIED: "{who} decided about a mail that did not arrive",
     EventKind.ADDRESS_CLEARED: "{who} cleared an address",
     EventKind.REQUESTER: "{who} changed the requester",

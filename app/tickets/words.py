@@ -184,6 +184,7 @@ class EventKind(StrEnum):
     MAIL_HELD = "mail_held"
     MAIL_DECIDED = "mail_decided"
     MAIL_BOUNCED = "mail_bounced"
+    MAIL_FLOOD = "mail_flood"
     MAIL_RETRIED = "mail_retried"
     ADDRESS_CLEARED = "address_cleared"
     REQUESTER = "requester"

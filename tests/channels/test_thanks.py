@@ -11,8 +11,8 @@ from app.channels.thanks import is_mere_thanks
 from app.core.db import db
 from app.core.settings_store import change_setting
 from app.mail.models import InboundState, OutboundEmail
-from app.tickets.models import Comment, SlaClock, Ticket
-from app.tickets.words import Status
+from app.tickets.models import Comment, SlaClock, Ticket, TicketEvent
+from app.tickets.words import EventKind, Status
 from tests import factories
 from tests.channels.mails import ANN, NOW, deliver, raw, token_address
 
@@ -103,3 +103,5 @@ def test_a_machine_that_writes_without_end_is_folded_away(ticket: Ticket) -> Non
     assert [comment.is_automatic for comment in made] == [False, False, False, True, True]
     told = sa.select(OutboundEmail).where(OutboundEmail.kind == "customer_reply")
     assert len(db.session.scalars(told).all()) == 3
+    lines = sa.select(TicketEvent.to_value).where(TicketEvent.kind == EventKind.MAIL_FLOOD)
+    assert ["More than 3 came" in (line or "") for line in db.session.scalars(lines)] == [True]

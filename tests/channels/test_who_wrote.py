@@ -212,6 +212,19 @@ def test_an_agents_held_mail_is_the_agents_once_it_is_accepted(ticket: Ticket, b
     assert [mail.recipient for mail in outbox("ticket_reply")] == [ANN]
 
 
+@pytest.mark.parametrize(("fields", "joins"), [(BOBS, True), ({}, False)])
+def test_an_agent_who_asks_replies_as_the_requester(
+    bob: Person, fields: dict[str, str], joins: bool
+) -> None:
+    """In a helpdesk of one's own house agents ask, too."""
+    ticket = factories.make_ticket(bob, status=Status.PENDING)
+    db.session.commit()
+    deliver(raw("Still broken", sender=BOB, to=token_address(ticket, bob), **fields))
+    kinds = [comment.author_kind for comment in comments()]
+    assert kinds == ([AuthorKind.REQUESTER] if joins else [])
+    assert ticket.status is (Status.OPEN if joins else Status.PENDING)
+
+
 def test_a_token_in_strange_hands_acts_for_nobody(ticket: Ticket, bob: Person) -> None:
     """Bob forwarded a notice, and its address with it."""
     row = deliver(raw(sender="eve@customer.example", to=bobs_address(ticket, bob), **PASS))
