@@ -89,7 +89,7 @@ class Desk:
 
     def parts(self) -> dict[str, int]:
         """The process ids of all parts, once all live."""
-        everyone = {"redis", "web", "worker", "scheduler"}
+        everyone = {"redis", "web", "worker", "scheduler", "imap"}
         wait_until(lambda: set(children(self.process.pid)) == everyone, 60)
         return children(self.process.pid)
 
