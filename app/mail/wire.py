@@ -72,6 +72,8 @@ def build(row: OutboundEmail, mailbox: Mailbox | None) -> bytes:
     mail["Subject"] = _header(row.subject)
     mail["From"] = raw.named(name, address)
     mail["To"] = raw.named(row.recipient_name, row.recipient)
+    if topic := row.context.get("subject"):
+        mail["Thread-Topic"] = _header(topic)  # Outlook keeps a conversation together by it
     mail["Date"] = format_datetime(row.created_at)
     mail["Message-ID"] = f"<{row.message_id}>"
     if reply_to := reply_address(address, row.reply_token):

@@ -74,6 +74,11 @@ CASES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "[TKT-7K2M9QXA] Resolution is overdue: Panel & <b>door</b>",
         ["was due on 23 November 2026, 16:40 (UTC)"],
     ),
+    "template_test": (
+        {"subject": "We have it", "body": "Hello Ann"},
+        "Test: We have it",
+        ["Hello Ann"],
+    ),
     "sign_in_link": (LINK, "Sign in to Deskhand", ["http://localhost/links/x?key=K", "60 minutes"]),
     "password_reset": (
         LINK,
@@ -103,6 +108,13 @@ def test_a_mail_says_what_it_is_for(app: Flask, kind: str) -> None:
     assert "<b>" not in mail.html.replace("<b>soon", "")
     for word in ("None", "{{", "Undefined"):
         assert word not in mail.text + mail.html
+
+
+def test_an_automatic_answer_to_a_mail_stays_in_its_conversation(app: Flask) -> None:
+    """Gmail begins another one with each new subject; the template's stands as a heading."""
+    mail = compose("auto_response", CASES["auto_response"][0] | {"answers_mail": True})
+    assert mail.subject == "Re: [TKT-7K2M9QXA] Panel & <b>door</b>"
+    assert "We have it</h1>" in mail.html
 
 
 def test_the_html_part_escapes_what_people_wrote(app: Flask) -> None:

@@ -177,6 +177,13 @@ def with_files(*files: dict[str, Any]) -> EmailMessage:
     return read(build(outbound(context=context), None))
 
 
+def test_all_mails_of_a_ticket_are_one_conversation_to_outlook(app: Flask) -> None:
+    context = {"number": "TKT-7K2M9QXA", "subject": "Größe\r\nBcc: eve@evil.example"}
+    for subject in ("Re: [TKT-7K2M9QXA] Größe", "[TKT-7K2M9QXA] Yours now: Größe"):
+        mail = read(build(outbound(subject=subject, context=context), None))
+        assert mail["Thread-Topic"] == "Größe Bcc: eve@evil.example"
+
+
 def test_files_go_along_whatever_they_are(app: Flask) -> None:
     texts = stored('Über "alles".txt', b"line\r\n.\r\nline")
     image = stored("a.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "image/png")
