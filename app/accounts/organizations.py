@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from app.accounts.models import Organization, OrganizationDomain, Person, PersonEmail, Role
+from app.accounts.models import (
+    Organization,
+    OrganizationAccess,
+    OrganizationDomain,
+    Person,
+    PersonEmail,
+    Role,
+    Tier,
+)
+from app.core import audit
+from app.core.audit import Actor, Facts
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
+from app.core.unique import unique
 
 # Whoever has an address there is not for that reason somebody's colleague.
 PUBLIC_PROVIDERS = frozenset(
@@ -29,6 +42,10 @@ PUBLIC_PROVIDERS = frozenset(
     yahoo.fr yahoo.it yandex.com yandex.ru ya.ru yeah.net ymail.com ziggo.nl zoho.com
     """.split()
 )
+ACCESS = {
+    OrganizationAccess.OWN: "their own tickets",
+    OrganizationAccess.ALL: "all tickets of their organization",
+}
 DOMAIN = re.compile(r"(?=.{4,253}$)(\w(?:[\w-]{0,61}\w)?\.)+\w(?:[\w-]{0,61}\w)?")
 
 
@@ -65,3 +82,59 @@ def add_domain(organization: Organization, text: str) -> OrganizationDomain:
         execution_options={"synchronize_session": False},
     )
     return row
+
+
+def facts(organization: Organization) -> Facts:
+    """An organization in words."""
+    return {
+        "Name": organization.name,
+        "Domains": ", ".join(sorted(row.domain for row in organization.domains)),
+        "Tier": organization.tier.value,
+        "Members see": ACCESS[organization.access],
+        "External id": organization.external_id or "",
+        "Notes": organization.notes,
+    }
+
+
+def save(
+    organization: Organization | None,
+    *,
+    name: str,
+    domains: Sequence[str],
+    tier: Tier,
+    access: OrganizationAccess,
+    external_id: str | None,
+    notes: str,
+    by: Actor,
+    now: datetime,
+) -> Organization:
+    """Make an organization, or change one; its domains are those of *domains* then.
+
+    Raises:
+        Invalid: name or external id are taken, or a domain will not do.
+    """
+    before = facts(organization) if organization else {}
+    with unique("name", "Another organization has this name or external id."):
+        if organization is None:
+            organization = Organization(created_at=now)
+            db.session.add(organization)
+        organization.name = name
+        organization.tier = tier
+        organization.access = access
+        organization.external_id = external_id
+        organization.notes = notes
+    kept = []
+    for text in domains:
+        try:
+            kept.append(add_domain(organization, text))
+        except (Invalid, Conflict) as error:
+            message = next(iter(getattr(error, "errors", {}).values()), error.message)
+            raise Invalid(message, {"domains": f"{text}: {message}"}) from None
+    db.session.expire(organization, ["domains"])
+    for row in list(organization.domains):
+        if row not in kept:
+            organization.domains.remove(row)
+    db.session.flush()
+    thing = ("organization", organization.id, organization.name)
+    audit.note(*thing, before=before, after=facts(organization), by=by, now=now)
+    return organization

@@ -43,6 +43,7 @@ PARTS = (
         (
             Door("People", "/admin/people", "Who answers tickets here, and inviting others."),
             Door("Groups", "/admin/groups", "Teams of agents, each with a queue of its own."),
+            Door("Organizations", "/admin/organizations", "Customers' companies and their tiers."),
             Door("Skills", "/admin/skills", "What agents know and categories may need."),
         ),
     ),
