@@ -70,7 +70,7 @@ _subject_rule = re.compile(
 # Where the notice ends and the mail that it returns begins.
 _MAIL = r"(?:message|mail|e-mail|header|nachricht|mensaje|mensagem|messaggio|bericht|wiadomość)s?"
 _original = re.compile(
-    rf"^[ \t]*(?:[-=*_|]{{2,}}[ \t]*(?:attachment is |this is |below |the |here is )?.{{0,40}}"
+    rf"^[ \t]*(?:[-=*_|]{{2,}}+[ \t]*+(?:attachment is |this is |below |the |here is )?.{{0,40}}"
     rf"(?:original|copy|returned|unsent|source|forwarded|below th(?:is|e)|message text|следующ"
     rf"|копия|原|附件)"
     rf"|(?:the |your |a copy of the )?(?:original|old|returned)[ \t]{_MAIL}\b.{{0,40}}:?[ \t]*$"
@@ -130,7 +130,7 @@ _not_a_recipient = re.compile(r"(?:postmaster|mailer-daemon|mdaemon|abuse|hostma
 def split(text: str) -> tuple[str, str]:
     """The notice itself, and the mail that was pasted below it (or the empty string)."""
     text = text[:200_000]
-    for match in _original.finditer(text):
+    for match in _original.finditer(text, 0, MAX_NOTICE):
         if text[: match.start()].strip():
             return text[: match.start()][:MAX_NOTICE], text[match.start() :]
     return text[:MAX_NOTICE], ""

@@ -261,6 +261,7 @@ def test_hard_means_that_the_address_is_wrong(status: str, reason: str, hard: bo
         "to " * 20_000,
         "a" * 60_000 + "@",
         "-- " * 20_000,
+        "--b\n\n" * 60_000,
         "> " * 30_000,
     ],
 )
