@@ -7,10 +7,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from app.accounts import addresses
 from app.accounts.models import Person
 from app.core.db import db
 from app.core.errors import NotFound
-from app.mail import authenticity, bounces, failing, mailboxes
+from app.mail import authenticity, bounces, failing, mailboxes, outbox
 from app.mail.bounces import Action, Bounce, BouncedRecipient
 from app.mail.models import InboundState, OutboundEmail
 from app.mail.parsing import ParsedEmail
@@ -91,10 +92,36 @@ def clear(address: str, *, send_again: bool, by: Person, now: datetime) -> str:
     count = failing.clear(address, send_again=send_again, now=now)
     told = f"{by.display_name} cleared the address {address}"
     if count:
-        told += f"; {count} {'mail' if count == 1 else 'mails'} that it missed will be sent again"
+        told += f"; {_mails(count)} that it missed will be sent again"
     for ticket in _tickets(email.ticket_id for email in missed):
         record(ticket, EventKind.ADDRESS_CLEARED, by=by, now=now, new=told)
     return f"{told}."
+
+
+def use_instead(person: Person, fails: str, other: str, *, by: Person, now: datetime) -> str:
+    """Mail *person* at another of their addresses, and send there what they missed. In words.
+
+    Raises:
+        NotFound: one of the addresses is not theirs, or nothing is known against the first.
+    """
+    owned = {email.address for email in person.emails}
+    if fails not in owned or failing.find(fails) is None:
+        raise NotFound("This address is mailed already.")
+    addresses.make_main(person, other, by=by)
+    missed = failing.missed(fails)
+    for email in missed:
+        email.recipient = other
+    db.session.flush()
+    count = outbox.send_again([email.id for email in missed], now=now)
+    told = f"{by.display_name} mails {person.display_name} at {other} instead of {fails}"
+    told += f"; {_mails(count)} that they missed will be sent there" if count else ""
+    for ticket in _tickets(email.ticket_id for email in missed):
+        record(ticket, EventKind.ADDRESS_CLEARED, by=by, now=now, new=told)
+    return f"{told}."
+
+
+def _mails(count: int) -> str:
+    return "1 mail" if count == 1 else f"{count} mails"
 
 
 def _our_mail(mail: ParsedEmail, report: Bounce) -> OutboundEmail | None:

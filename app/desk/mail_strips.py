@@ -8,7 +8,9 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
+from app.accounts.models import PersonEmail
 from app.desk import ticket_reading
 from app.desk.people_strip import PeopleStrip
 from app.desk.ticket_reading import TicketFacts
@@ -26,6 +28,19 @@ FAILING = (
     .order_by(FailingAddress.address)
 )
 
+_theirs = aliased(PersonEmail)
+OTHERS = (
+    sa.select(_theirs.address.label("fails"), PersonEmail.address)
+    .join(PersonEmail, PersonEmail.person_id == _theirs.person_id)
+    .outerjoin(FailingAddress, FailingAddress.address == PersonEmail.address)
+    .where(
+        _theirs.address.in_(sa.bindparam("addresses", expanding=True)),
+        FailingAddress.address.is_(None),
+    )
+    .order_by(PersonEmail.address)
+    .limit(10)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Failing:
@@ -34,6 +49,7 @@ class Failing:
     address: str
     since_text: str
     reason: str
+    others: Sequence[str]  # more addresses of the same person, which work as far as is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +70,7 @@ def mail_strips(
     now: datetime,
     tz: ZoneInfo,
 ) -> MailStrips:
-    """One statement where an address fails, else none.
+    """Two statements where an address fails, else none.
 
     Args:
         entries: the conversation, oldest first.
@@ -73,11 +89,15 @@ def mail_strips(
 def _failing(addresses: Sequence[str], now: datetime, tz: ZoneInfo) -> list[Failing]:
     if not addresses:
         return []
+    others: dict[str, list[str]] = {}
+    for row in ticket_reading.rows(OTHERS, addresses=list(addresses)):
+        others.setdefault(row.fails, []).append(row.address)
     return [
         Failing(
             row.address,
             words.moment(row.since, now, tz),
             failing.in_words(row.status, row.reason),
+            others.get(row.address, []),
         )
         for row in ticket_reading.rows(FAILING, addresses=list(addresses))
     ]

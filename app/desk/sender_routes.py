@@ -6,6 +6,7 @@ from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
 
 from app.accounts.access import agent_required, current_person
+from app.accounts.models import PersonEmail
 from app.channels import forwarding, returned_mail, spam
 from app.core.clock import utcnow
 from app.core.db import db
@@ -34,15 +35,18 @@ def decide_requester(number: str) -> ResponseReturnValue:
 @bp.post("/desk/tickets/<number>/cleared-addresses")
 @agent_required
 def clear_address(number: str) -> ResponseReturnValue:
-    """Mail an address of this ticket again; with what it missed, if wished."""
+    """Mail an address of this ticket again, or another of the same person in its place."""
     ticket = get_visible(number, to=current_person(), lock=True)
     address = request.form.get("address", "").lower()
     theirs = {email.address for email in ticket.requester.emails}
     if address not in theirs | {one.address for one in participants.others(ticket.id)}:
         raise NotFound("Nobody with this address takes part in the ticket.")
+    by, now = current_person(), utcnow()
+    if other := request.form.get("other", ""):
+        person = db.session.get_one(PersonEmail, address).person
+        return _done(ticket, returned_mail.use_instead(person, address, other, by=by, now=now))
     again = request.form.get("missed") == "send"
-    done = returned_mail.clear(address, send_again=again, by=current_person(), now=utcnow())
-    return _done(ticket, done)
+    return _done(ticket, returned_mail.clear(address, send_again=again, by=by, now=now))
 
 
 @bp.post("/desk/tickets/<number>/spam")

@@ -8,11 +8,12 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from app.accounts.models import Person
+from app.accounts.models import Person, PersonEmail
 from app.core.clock import utcnow
 from app.core.db import db
 from app.mail import blocking, failing
 from app.mail.models import OutboundEmail, OutboundState, SenderCheck
+from app.tickets import conversation
 from app.tickets.models import Ticket, TicketEvent
 from app.tickets.words import EventKind, Status
 from tests import factories
@@ -106,6 +107,30 @@ def test_a_failing_address_is_shown_and_cleared(
     assert "comes back" not in page(client, ticket)
     told = sa.select(TicketEvent.to_value).where(TicketEvent.kind == EventKind.ADDRESS_CLEARED)
     assert "1 mail that it missed" in (db.session.scalars(told).one() or "")
+
+
+def test_another_address_of_the_same_person_takes_over(
+    client: FlaskClient, agent: Person, ticket: Ticket
+) -> None:
+    ann, now = ticket.requester, utcnow()
+    ann.emails.append(PersonEmail(address="ann@home.example"))
+    factories.make_person("eve@x.example")
+    db.session.flush()
+    conversation.reply(ticket, "Lift it.", by=agent, now=now)
+    failing.mark(ANN, status="5.1.1", reason="gone", outbound_email_id=None, now=now)
+    db.session.execute(sa.update(OutboundEmail).values(state=OutboundState.HELD_BACK))
+    db.session.commit()
+    shown = page(client, ticket)
+    assert "Use <bdi>ann@home.example</bdi> from now on" in shown
+    assert "eve@x.example" not in shown
+    form = {"address": ANN, "other": "eve@x.example"}
+    assert post(client, ticket, "cleared-addresses", **form) == 404
+    assert post(client, ticket, "cleared-addresses", address=ANN, other="ann@home.example") == 303
+    [mail] = db.session.scalars(sa.select(OutboundEmail))
+    assert (mail.recipient, mail.state) == ("ann@home.example", OutboundState.QUEUED)
+    assert ticket.requester.email == "ann@home.example"
+    assert failing.find(ANN) is not None
+    assert "comes back" not in page(client, ticket)
 
 
 def test_spam_is_cancelled_and_its_sender_blocked(
