@@ -286,7 +286,7 @@ class Soak:
             bells.ring(Job.SEND_OUTBOX)
             return self.parts.count(waiting) == 0
 
-        wait_until(is_over, 120)
+        wait_until(is_over, 900)
         bells.redis.close()
         self.parts.stop()
 
