@@ -130,7 +130,7 @@ class MailServer(threading.Thread):
         while not self.done.is_set():
             number += 1
             self.bring(f"{self.label}{number}", ways[number % len(ways)])
-            time.sleep(0.05)
+            time.sleep(0.15)
 
     def bring(self, name: str, way: Callable[[bytes], bool]) -> None:
         raw = self.mail(name)
