@@ -12,12 +12,13 @@ from app.core.db import db
 from app.core.errors import Conflict, Forbidden
 from app.core.jobs import Job, ring
 from app.mail import outbox
-from app.tickets import clocks
+from app.tickets import clocks, participants
 from app.tickets.attachments import StoredFile
 from app.tickets.kept_files import keep
 from app.tickets.models import (
     Attachment,
     Comment,
+    Participant,
     ReplyDraft,
     ReplyUndo,
     SlaClock,
@@ -94,6 +95,7 @@ def take_back(ticket: Ticket, comment_id: int, *, by: Person, now: datetime) -> 
     db.session.execute(sa.delete(TicketMessageId).where(*mine))
     _keep_draft(ticket, comment, by=by, now=now)
     record(ticket, EventKind.TAKEN_BACK, by=by, now=now)
+    _uninvite(ticket, comment, by=by, now=now)
     touched = (
         TicketEvent.ticket_id == ticket.id,
         TicketEvent.version > undo.version,
@@ -131,6 +133,15 @@ def _keep_draft(ticket: Ticket, comment: Comment, *, by: Person, now: datetime) 
         ticket_id=ticket.id, person_id=by.id, body=comment.body, files=files, saved_at=now
     )
     db.session.merge(draft)
+
+
+def _uninvite(ticket: Ticket, comment: Comment, *, by: Person, now: datetime) -> None:
+    """Who was to join with this reply does not: a wrong address is why replies are taken back."""
+    joined = sa.select(Participant.person_id).where(
+        Participant.ticket_id == ticket.id, Participant.created_at == comment.created_at
+    )
+    for person_id in db.session.scalars(joined).all():
+        participants.remove(ticket, person_id, by=by, now=now)
 
 
 def _put_back(ticket: Ticket, before: dict[str, Any], *, by: Person, now: datetime) -> None:

@@ -19,6 +19,7 @@ from app.tickets import attachments, conversation, undoing
 from app.tickets.kept_files import kept
 from app.tickets.models import (
     Comment,
+    Participant,
     ReplyDraft,
     SlaClock,
     Ticket,
@@ -112,6 +113,22 @@ def test_text_and_files_become_a_draft_of_their_author(ticket: Ticket, agent: Pe
     undoing.take_back(ticket, second.id, by=agent, now=IN_TIME)
     db.session.flush()
     assert db.session.scalars(sa.select(ReplyDraft.body)).all() == ["Pull it."]
+
+
+def test_who_was_to_join_with_the_reply_does_not(ticket: Ticket, agent: Person) -> None:
+    """The customer's rival, typed into Cc by mistake, would get every later answer."""
+    follower = factories.make_person("dora@customer.example")
+    factories.make_participant(ticket, follower)
+    audience = conversation.Audience(cc=["eve@rival.example"])
+    comment = reply(ticket, agent, audience=audience)
+    assert {mail.recipient for mail in mails()} >= {"eve@rival.example", "dora@customer.example"}
+    undoing.take_back(ticket, comment.id, by=agent, now=IN_TIME)
+    db.session.flush()
+    assert {mail.state for mail in mails()} == {OutboundState.CANCELLED}
+    assert list(db.session.scalars(sa.select(Participant.person_id))) == [follower.id]
+    conversation.reply(ticket, "Push.", by=agent, now=UNTIL)
+    sent = [mail.recipient for mail in mails() if mail.state is OutboundState.QUEUED]
+    assert sorted(sent) == ["ann@customer.example", "dora@customer.example"]
 
 
 def test_too_late_is_too_late(ticket: Ticket, agent: Person) -> None:
