@@ -121,7 +121,7 @@ def test_another_address_of_the_same_person_takes_over(
     db.session.execute(sa.update(OutboundEmail).values(state=OutboundState.HELD_BACK))
     db.session.commit()
     shown = page(client, ticket)
-    assert "Use <bdi>ann@home.example</bdi> from now on" in shown
+    assert "Use <bdi>ann@home.example</bdi> instead" in shown
     assert "eve@x.example" not in shown
     form = {"address": ANN, "other": "eve@x.example"}
     assert post(client, ticket, "cleared-addresses", **form) == 404
