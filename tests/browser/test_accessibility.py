@@ -85,6 +85,8 @@ def number(desk: Desk) -> str:
     )
     post(f"/tickets/{ticket['number']}/comments", {"body": "w" * 500})
     post(f"/tickets/{ticket['number']}/comments", {"body": "For us", "visibility": "internal"})
+    other = {"subject": "The same oven", "requester": {"email": "other@shop.example"}}
+    post("/tickets", {"description": "Again", **other})
     return str(ticket["number"])
 
 
@@ -115,6 +117,23 @@ def test_pages_for_agents(
     parts = ("", "?tab=history", "?tab=why", *(f"/{kind}" for kind in CHANGES))
     for path in (*FOR_AGENTS, *(ticket + part for part in parts)):
         check(page, path)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_merging_tickets_and_people(
+    open_browser: Callable[..., Page], number: str, screen: dict[str, Any]
+) -> None:
+    page = open_browser(**screen)
+    sign_in(page, "agent@desk.example")
+    check(page, f"/desk/tickets/{number}/merges")
+    check(page, f"/desk/tickets/{number}/merges?q=oven")
+    check(page, str(page.get_by_role("link", name="The same oven").get_attribute("href")))
+    expect(page.get_by_role("checkbox", name="They may read it")).to_be_visible()
+    page.goto(f"/desk/tickets/{number}")
+    person = str(page.get_by_role("link", name="Thabo Nkosi").first.get_attribute("href"))
+    check(page, person)
+    check(page, f"{person}/merges?q=other@")
+    check(page, str(page.locator("main .lines a").first.get_attribute("href")))
 
 
 @pytest.mark.parametrize("screen", SCREENS)
