@@ -75,6 +75,8 @@ PARTS = (
         "mail",
         (
             Door("Mailboxes", "/admin/mailboxes", "Support addresses and their servers."),
+            Door("Ledger", "/admin/mail/ledger", "Every message, and what became of it."),
+            Door("Quarantine", "/admin/mail/quarantine", "Mails that became no ticket."),
             Door("Automatic answers", "/admin/templates", "What a customer gets at once.", True),
             Door("Mail settings", "/admin/settings/mail", "How mail is read and sent."),
         ),
@@ -118,8 +120,8 @@ def index() -> ResponseReturnValue:
 
 def init_admin(app: Flask) -> None:
     """Bind administration to the application."""
-    from app.admin import audit_log, data, people, settings
+    from app.admin import audit_log, data, mail_ledger, people, settings
 
     app.jinja_env.globals.update(admin_parts=parts, admin_here=here)
-    for part in (bp, data.bp, people.bp, audit_log.bp, settings.bp):
+    for part in (bp, data.bp, people.bp, audit_log.bp, settings.bp, mail_ledger.bp):
         app.register_blueprint(part)
