@@ -158,6 +158,8 @@ class Person(UserMixin, Base):
     max_tickets: Mapped[int] = mapped_column(default=5)
     presence: Mapped[Presence] = mapped_column(default=Presence.OFFLINE)
     presence_is_chosen: Mapped[bool] = mapped_column(default=False)  # busy or away by hand: stays
+    totp_secret: Mapped[str | None] = mapped_column(sa.String(300))  # sealed
+    totp_step: Mapped[int | None]  # of the last code that was used
     muted_notices: Mapped[list[str]] = mapped_column(default=list)  # kinds of mail not wanted
     last_active_at: Mapped[datetime | None]
     last_assigned_at: Mapped[datetime | None]
@@ -278,8 +280,23 @@ class OneTimeLink(Base):
     used_at: Mapped[datetime | None]
 
 
+class RecoveryCode(Base):
+    """A code that stands in for one's phone, once; the row holds its SHA-256."""
+
+    __tablename__ = "recovery_code"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="CASCADE"), index=True
+    )
+    code_hash: Mapped[str] = mapped_column(sa.String(64))
+    used_at: Mapped[datetime | None]
+
+
 class ApiToken(Base):
-    """A bearer token of a person, shown once; the row holds its SHA-256."""
+    """A bearer token of a person, shown once; the row holds its SHA-256.
+
+    ``may_write`` False lets it read alone.
+    """
 
     __tablename__ = "api_token"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -288,6 +305,7 @@ class ApiToken(Base):
     )
     name: Mapped[str] = mapped_column(sa.String(100))
     key_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    may_write: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]

@@ -16,6 +16,7 @@ from app.accounts.forms import (
     SignInForm,
 )
 from app.accounts.models import LinkPurpose, OneTimeLink, Person, Role
+from app.accounts.second_factor_routes import enter
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.core.errors import Conflict, DomainError
@@ -59,9 +60,9 @@ def login() -> ResponseReturnValue:
     begin_write()
     if stronger:
         person.password_hash = stronger
-    sign_in.sign_in(person)
+    answer = enter(person, sign_in.local_path(form.next.data) or _home(person))
     db.session.commit()
-    return redirect(sign_in.local_path(form.next.data) or _home(person), 303)
+    return answer
 
 
 @bp.post("/logout")
@@ -108,9 +109,9 @@ def confirm() -> ResponseReturnValue:
     if not form.validate_on_submit():
         raise links.DeadLink
     person = _use(_link(LinkPurpose.SIGN_IN, form.key.data))
-    sign_in.sign_in(person)
+    answer = enter(person, _home(person))
     db.session.commit()
-    return redirect(_home(person), 303)
+    return answer
 
 
 @bp.get("/password-reset")
@@ -155,10 +156,10 @@ def reset() -> ResponseReturnValue:
     person = _use(link)
     person.password_hash = password_hash
     sign_in.end_sessions(person.id)
-    sign_in.sign_in(person)
+    answer = enter(person, _home(person))
     db.session.commit()
     flash("Your password is changed. All other browsers are signed out.", "success")
-    return redirect(_home(person), 303)
+    return answer
 
 
 @bp.get("/invitation")

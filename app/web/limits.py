@@ -5,6 +5,7 @@ Counted in Redis over all processes, or in each process's memory while Redis is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from ipaddress import ip_address
 
@@ -42,6 +43,11 @@ def failures_by_ip(limit: str) -> RouteLimit:
 def failures_by_address(limit: str) -> RouteLimit:
     """Limit the failed posts that name one mail address, whoever sends them."""
     return limiter.limit(limit, key_func=_address_named, methods=["POST"], deduct_when=_has_failed)
+
+
+def failures_by(limit: str, whom: Callable[[], str]) -> RouteLimit:
+    """Limit the failed posts of whomever *whom* names."""
+    return limiter.limit(limit, key_func=whom, methods=["POST"], deduct_when=_has_failed)
 
 
 def network() -> str:

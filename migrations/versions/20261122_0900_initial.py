@@ -316,6 +316,8 @@ def upgrade() -> None:
         sa.Column("max_tickets", sa.Integer(), nullable=False),
         sa.Column("presence", sa.String(20), nullable=False),
         sa.Column("presence_is_chosen", sa.Boolean(), nullable=False),
+        sa.Column("totp_secret", sa.String(length=300), nullable=True),
+        sa.Column("totp_step", sa.Integer(), nullable=True),
         sa.Column("muted_notices", sa.JSON(), nullable=False),
         sa.Column("last_active_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_assigned_at", sa.DateTime(timezone=True), nullable=True),
@@ -392,6 +394,7 @@ def upgrade() -> None:
         sa.Column("person_id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("key_hash", sa.String(length=64), nullable=False),
+        sa.Column("may_write", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
@@ -404,6 +407,25 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("api_token", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_api_token_person_id"), ["person_id"], unique=False)
+
+    op.create_table(
+        "recovery_code",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("code_hash", sa.String(length=64), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+            name=op.f("fk_recovery_code_person_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery_code")),
+    )
+    with op.batch_alter_table("recovery_code", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_recovery_code_person_id"), ["person_id"], unique=False
+        )
 
     op.create_table(
         "assignment_rule",
@@ -765,6 +787,7 @@ def upgrade() -> None:
 
     op.create_table(
         "blocked_sender",
+        sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("pattern", sa.String(length=254), nullable=False),
         sa.Column("reason", sa.String(length=300), nullable=False),
         sa.Column("created_by_id", sa.Integer(), nullable=True),
@@ -775,7 +798,8 @@ def upgrade() -> None:
             name=op.f("fk_blocked_sender_created_by_id"),
             ondelete="SET NULL",
         ),
-        sa.PrimaryKeyConstraint("pattern", name=op.f("pk_blocked_sender")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_blocked_sender")),
+        sa.UniqueConstraint("pattern", name=op.f("uq_blocked_sender_pattern")),
     )
     op.create_table(
         "person_email",
@@ -2078,6 +2102,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_assignment_rule_category_id"))
 
     op.drop_table("assignment_rule")
+    op.drop_table("recovery_code")
     with op.batch_alter_table("api_token", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_api_token_person_id"))
 
