@@ -77,6 +77,8 @@ def connect(account: ImapAccount) -> Client:
         ssl_context=context,
         timeout=SocketTimeout(CONNECT_SECONDS, ANSWER_SECONDS),  # type: ignore[arg-type]
     )
+    # It writes out every message as text for a log that nobody reads: three times its size.
+    client._imap.debug = 0
     try:
         # A server that vanished while we wait for news is noticed after some minutes.
         client.socket().setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -119,7 +119,7 @@ def store(
     told = envelope(raw)
     box = mailbox or mailboxes.for_recipients(told.recipients) or mailboxes.default(now=now)
     reason = quarantine
-    if not raw.strip():
+    if not raw or raw.isspace():
         reason = "The mail is empty."
     elif len(raw) > MAX_SIZE:
         reason = f"The mail has {len(raw):,} bytes, at most {MAX_SIZE:,} are read."
