@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -13,8 +14,8 @@ from werkzeug.test import TestResponse
 from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import db
-from app.tickets import keys
-from app.tickets.models import Ticket, TicketAccess
+from app.tickets import attachments, keys
+from app.tickets.models import Attachment, Ticket, TicketAccess
 from app.tickets.words import Status
 from tests.factories import make_agent, make_comment, make_group, make_person, make_ticket
 
@@ -174,3 +175,21 @@ def test_links_of_both_customers_lead_to_the_survivor(
     stranger = app.test_client()
     for number in (his.number, hers.number):
         assert stranger.get(f"/tickets/{number}").status_code == 404
+
+
+def test_a_link_to_a_file_of_the_old_number_still_works(
+    desk: FlaskClient, pair: tuple[Ticket, Ticket]
+) -> None:
+    hers, his = pair
+    stored = attachments.store_bytes(b"evidence", "a.txt", "text/plain")
+    rows = attachments.rows(
+        [stored], ticket_id=his.id, comment_id=None, uploader_id=None, now=utcnow()
+    )
+    file_id = db.session.scalar(sa.insert(Attachment).returning(Attachment.id), rows[0])
+    merged_pair(desk, pair)
+    for number in (hers.number, his.number):
+        file = desk.get(f"/desk/tickets/{number}/attachments/{file_id}", buffered=True)
+        assert file.data == b"evidence"
+    hers.group = make_group(is_private=True)
+    db.session.commit()
+    assert desk.get(f"/desk/tickets/{his.number}/attachments/{file_id}").status_code == 404
