@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from app.core.db import db
-from app.mail import delivery, outbox
+from app.mail import delivery, outbox, smtp
 from app.mail.models import OutboundEmail, OutboundState
 from tests.faults.rude_smtp import WHIMS, RudeServer, rude_server
 
@@ -22,7 +22,7 @@ FOR_EVER = {"rcpt-550", "end-554"}
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.3)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_many_bad_mails_stop_the_good_ones_for_a_round_at_most(use: Any) -> None
     with rude_server() as server:
         use(server)
         put(*bad, "ann@x.example")
-        assert send() == delivery.Round(put_off=delivery.MOST_HANG_UPS)
+        assert send() == delivery.Round(put_off=smtp.MOST_HANG_UPS)
         assert send() == delivery.Round(put_off=1, sent=1)
     assert server.taken == {"ann@x.example": 1}
 
