@@ -77,7 +77,11 @@ PARTS = (
             Door("Mailboxes", "/admin/mailboxes", "Support addresses and their servers."),
             Door("Ledger", "/admin/mail/ledger", "Every message, and what became of it."),
             Door("Quarantine", "/admin/mail/quarantine", "Mails that became no ticket."),
+            Door("Outbox", "/admin/mail/outbox", "What waits, was sent, and failed."),
+            Door("Failing addresses", "/admin/mail/failing", "Where mails came back from."),
+            Door("Blocked senders", "/admin/mail/blocked", "Whose mail is not read."),
             Door("Automatic answers", "/admin/templates", "What a customer gets at once.", True),
+            Door("Blocked senders", "/admin/blocked-senders", "Whose mail is not read.", True),
             Door("Mail settings", "/admin/settings/mail", "How mail is read and sent."),
         ),
     ),
@@ -120,8 +124,8 @@ def index() -> ResponseReturnValue:
 
 def init_admin(app: Flask) -> None:
     """Bind administration to the application."""
-    from app.admin import audit_log, data, mail_ledger, people, settings
+    from app.admin import audit_log, data, mail_ledger, mail_out, people, settings
 
     app.jinja_env.globals.update(admin_parts=parts, admin_here=here)
-    for part in (bp, data.bp, people.bp, audit_log.bp, settings.bp, mail_ledger.bp):
+    for part in (bp, data.bp, people.bp, audit_log.bp, settings.bp, mail_ledger.bp, mail_out.bp):
         app.register_blueprint(part)
