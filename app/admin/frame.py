@@ -79,7 +79,6 @@ PARTS = (
             Door("Quarantine", "/admin/mail/quarantine", "Mails that became no ticket."),
             Door("Outbox", "/admin/mail/outbox", "What waits, was sent, and failed."),
             Door("Failing addresses", "/admin/mail/failing", "Where mails came back from."),
-            Door("Blocked senders", "/admin/mail/blocked", "Whose mail is not read."),
             Door("Automatic answers", "/admin/templates", "What a customer gets at once.", True),
             Door("Blocked senders", "/admin/blocked-senders", "Whose mail is not read.", True),
             Door("Mail settings", "/admin/settings/mail", "How mail is read and sent."),
@@ -89,6 +88,7 @@ PARTS = (
         "The desk",
         "shield",
         (
+            Door("API tokens", "/admin/tokens", "Programs that work here, and an end to them."),
             Door("Settings", "/admin/settings", "Name, colour, and times."),
             Door("Audit log", "/admin/audit", "Who changed what here, and when."),
         ),
@@ -124,8 +124,17 @@ def index() -> ResponseReturnValue:
 
 def init_admin(app: Flask) -> None:
     """Bind administration to the application."""
-    from app.admin import audit_log, data, mail_ledger, mail_out, people, settings
+    from app.admin import audit_log, data, mail_ledger, mail_out, people, settings, tokens
 
     app.jinja_env.globals.update(admin_parts=parts, admin_here=here)
-    for part in (bp, data.bp, people.bp, audit_log.bp, settings.bp, mail_ledger.bp, mail_out.bp):
+    for part in (
+        bp,
+        data.bp,
+        people.bp,
+        audit_log.bp,
+        settings.bp,
+        mail_ledger.bp,
+        mail_out.bp,
+        tokens.bp,
+    ):
         app.register_blueprint(part)

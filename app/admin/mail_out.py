@@ -1,4 +1,4 @@
-"""Outgoing mail: the outbox, addresses that fail, and senders whose mail is not read."""
+"""Outgoing mail: the outbox, and addresses that fail."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from flask.typing import ResponseReturnValue
 from wtforms import HiddenField, SearchField, SelectField
 from wtforms.validators import InputRequired, Length
 
-from app.accounts import directory
 from app.accounts.access import admin_required, current_person
 from app.admin import keyset
-from app.admin.forms import AdminForm, line, options
+from app.admin.forms import AdminForm, options
 from app.admin.resource import paged
 from app.core import audit
 from app.core.clock import utcnow
 from app.core.db import db
-from app.core.errors import Conflict, DomainError, NotFound
+from app.core.errors import Conflict, NotFound
 from app.core.paging import MOST_ID
-from app.mail import blocking, failing, outbox, servers
-from app.mail.models import BlockedSender, FailingAddress, OutboundEmail, OutboundState
+from app.mail import failing, outbox, servers
+from app.mail.models import FailingAddress, OutboundEmail, OutboundState
 from app.tickets.models import Ticket
 from app.web import words
 from app.web.forms import one_line, stripped
@@ -75,13 +74,6 @@ class SearchForm(AdminForm):
         choices=options([("", "All"), *((s.value, told) for s, (told, _) in STATES.items())]),
         default="",
     )
-
-
-class BlockForm(AdminForm):
-    """Whose mail is not to be read any more."""
-
-    pattern = line("Address or domain", "A domain counts with all below it.", most=254)
-    reason = line("Reason", most=300, needed=False)
 
 
 class AddressForm(AdminForm):
@@ -205,69 +197,6 @@ def clear() -> ResponseReturnValue:
     told = f" {count} mails go out again." if count > 1 else " One mail goes out again."
     flash(f"{address} is mailed again.{told if count else ''}", "success")
     return redirect("/admin/mail/failing", 303)
-
-
-@bp.get("/blocked")
-@admin_required
-def blocked() -> ResponseReturnValue:
-    """Senders whose mail is not read."""
-    return _blocked(BlockForm(formdata=None))
-
-
-@bp.post("/blocked")
-@admin_required
-def block() -> ResponseReturnValue:
-    """Read no more of a sender's mail."""
-    form, person = BlockForm(), current_person()
-    if not form.validate_on_submit():
-        return _blocked(form), 422
-    try:
-        row = blocking.block(
-            form.pattern.data, reason=form.reason.data or "", by_id=person.id, now=utcnow()
-        )
-        audit.write("blocked", "sender", None, row.pattern, by=person, now=utcnow())
-        db.session.commit()
-    except DomainError as error:
-        db.session.rollback()
-        form.take(error)
-        return _blocked(form), 422
-    flash(f"Mail from {row.pattern} is not read any more. It stays in the ledger.", "success")
-    return redirect("/admin/mail/blocked", 303)
-
-
-@bp.post("/blocked/removal")
-@admin_required
-def unblock() -> ResponseReturnValue:
-    """Read it again."""
-    form = AddressForm()
-    if not form.validate_on_submit():
-        raise NotFound("This sender is not blocked.")
-    blocking.unblock(form.address.data)
-    audit.write("unblocked", "sender", None, form.address.data, by=current_person(), now=utcnow())
-    db.session.commit()
-    flash(f"Mail from {form.address.data} is read again.", "success")
-    return redirect("/admin/mail/blocked", 303)
-
-
-def _blocked(form: BlockForm) -> str:
-    query: Any = sa.select(
-        BlockedSender.pattern,
-        BlockedSender.reason,
-        BlockedSender.created_by_id,
-        BlockedSender.created_at,
-    ).order_by(BlockedSender.created_at.desc(), BlockedSender.pattern)
-    found, page = paged(query, "/admin/mail/blocked")
-    people, now, zone = directory.agents(), utcnow(), keyset.zone()
-    rows = [
-        (
-            row.pattern,
-            row.reason,
-            people[row.created_by_id].name if row.created_by_id in people else "",
-            words.moment(row.created_at, now, zone),
-        )
-        for row in found
-    ]
-    return render_template("admin/blocked.html", form=form, rows=rows, page=page)
 
 
 def _mail(email_id: int) -> OutboundEmail:

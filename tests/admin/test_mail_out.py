@@ -1,4 +1,4 @@
-"""Outbox, failing addresses and blocked senders in the browser."""
+"""Outbox and failing addresses in the browser."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from flask.testing import FlaskClient
 
 from app.accounts.models import Person, Role
 from app.core.db import db
-from app.mail import blocking, failing, outbox
+from app.mail import failing, outbox
 from app.mail.models import FailingAddress, OutboundEmail, OutboundState
 from tests.admin.pages import log, post
-from tests.channels.mails import NOW, deliver, raw
+from tests.channels.mails import NOW
 from tests.factories import make_agent, make_person, make_ticket
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
-PAGES = ("outbox", "failing", "blocked")
+PAGES = ("outbox", "failing")
 ANN, BOB = "ann@customer.example", "bob@customer.example"
 
 
@@ -111,19 +111,6 @@ def test_a_failing_address_is_cleared(client: FlaskClient, ada: Person, with_mis
     assert post(client, "/admin/mail/failing", data).status_code == 404
 
 
-def test_a_sender_is_blocked_and_read_again(client: FlaskClient, ada: Person) -> None:
-    page = "/admin/mail/blocked"
-    answer = post(client, page, {"pattern": "com", "reason": "kept what I typed"})
-    assert answer.status_code == 422
-    assert "kept what I typed" in answer.text
-    post(client, page, {"pattern": "Customer.example", "reason": "Advertising"})
-    assert "customer.example" in client.get(page).text
-    assert "blocked" in deliver(raw("Buy now", subject="Buy")).reason
-    post(client, f"{page}/removal", {"address": "customer.example"}, page=page)
-    assert blocking.blocked_by(ANN) == ""
-    assert [line[1] for line in log()] == ["blocked", "unblocked"]
-
-
 @pytest.mark.parametrize("mails", [1, 30])
 def test_pages_need_few_statements(
     client: FlaskClient, ada: Person, statements: list[str], mails: int
@@ -133,7 +120,6 @@ def test_pages_need_few_statements(
         failing.mark(
             f"x{n}@customer.example", status="", reason="", outbound_email_id=None, now=NOW
         )
-        blocking.block(f"x{n}@customer.example", by_id=ada.id, now=NOW)
     db.session.commit()
     for path in PAGES:
         client.get(f"/admin/mail/{path}")
