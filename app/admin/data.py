@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from app.admin import (
+    blocked,
     calendars,
     catalog,
     macros,
@@ -34,6 +35,7 @@ RESOURCES: tuple[Resource, ...] = (
     calendars.CALENDARS,
     templates.TEMPLATES,
     mailboxes.MAILBOXES,
+    blocked.BLOCKED,
     tags.TAGS,
     macros.MACROS,
 )

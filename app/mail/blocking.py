@@ -32,17 +32,10 @@ def block(pattern: str, *, reason: str = "", by_id: int | None, now: datetime) -
     """Read no more mail of an address, or of a domain with all below it. Twice is once.
 
     Raises:
-        Invalid: neither an address nor a domain, a whole top-level domain, or one of our own.
+        Invalid: as `checked` says.
     """
-    pattern = pattern.strip().lower()
-    domain = pattern.rpartition("@")[2]
-    odd = any(c.isspace() or not c.isprintable() for c in pattern)
-    if odd or "." not in domain.strip(".") or pattern.startswith("@") or len(pattern) > 254:
-        raise Invalid(WRONG, {"pattern": WRONG})
-    ours = "This is an address of the desk itself."
-    if mailboxes.is_own(pattern) or any(box.endswith(f"@{pattern}") for box in _own()):
-        raise Invalid(ours, {"pattern": ours})
-    row = db.session.get(BlockedSender, pattern)
+    pattern = checked(pattern)
+    row = find(pattern)
     if row is None:
         row = BlockedSender(
             pattern=pattern, reason=reason[:300], created_by_id=by_id, created_at=now
@@ -52,13 +45,35 @@ def block(pattern: str, *, reason: str = "", by_id: int | None, now: datetime) -
     return row
 
 
+def checked(pattern: str) -> str:
+    """An address or domain in the form in which it is compared.
+
+    Raises:
+        Invalid: neither of them, a whole top-level domain, or one of our own.
+    """
+    pattern = pattern.strip().lower()
+    domain = pattern.rpartition("@")[2]
+    odd = any(c.isspace() or not c.isprintable() for c in pattern)
+    if odd or "." not in domain.strip(".") or pattern.startswith("@") or len(pattern) > 254:
+        raise Invalid(WRONG, {"pattern": WRONG})
+    ours = "This is an address of the desk itself."
+    if mailboxes.is_own(pattern) or any(box.endswith(f"@{pattern}") for box in _own()):
+        raise Invalid(ours, {"pattern": ours})
+    return pattern
+
+
+def find(pattern: str) -> BlockedSender | None:
+    """The row of exactly this address or domain."""
+    return db.session.scalar(sa.select(BlockedSender).where(BlockedSender.pattern == pattern))
+
+
 def unblock(pattern: str) -> None:
     """Read this sender's mail again; what was ignored meanwhile stays in the ledger.
 
     Raises:
         NotFound: it is not blocked.
     """
-    row = db.session.get(BlockedSender, pattern.strip().lower())
+    row = find(pattern.strip().lower())
     if row is None:
         raise NotFound("This sender is not blocked.")
     db.session.delete(row)

@@ -336,7 +336,8 @@ class BlockedSender(Base):
 
     __tablename__ = "blocked_sender"
     __reference__ = True
-    pattern: Mapped[str] = mapped_column(sa.String(254), primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    pattern: Mapped[str] = mapped_column(sa.String(254), unique=True)
     reason: Mapped[str] = mapped_column(sa.String(300), default="")
     created_by_id: Mapped[int | None] = mapped_column(
         sa.ForeignKey("person.id", ondelete="SET NULL")
