@@ -61,9 +61,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     from jinja2 import StrictUndefined
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from app.core.db import db
     from app.core.jobs import ANSWER_SECONDS
-    from app.extensions import csrf, limiter, login_manager, migrate
+    from app.core.migrating import Migrations
+    from app.extensions import csrf, limiter, login_manager
     from app.settings import load
     from app.web import assets
     from app.web.brand import init_brand
@@ -109,7 +109,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops
         )
     init_security(app)
-    migrate.init_app(app, db, directory=str(ROOT / "migrations"))
+    Migrations(app, ROOT / "migrations")
     csrf.init_app(app)
     init_sessions(app)
     # No template asks for `current_user`; an error page must not ask a database that is away.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from flask import Blueprint, current_app, jsonify
+from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import ROOT
 from app.core.db import db
 from app.core.jobs import queue_state
+from app.core.migrating import is_migrated
 
 bp = Blueprint("health", __name__)
 
@@ -27,20 +27,15 @@ def ready() -> ResponseReturnValue:
     try:
         connection = db.session.connection()
         connection.execute(sa.text("select 1"))
-        found = MigrationContext.configure(connection).get_current_revision()
+        migrated = is_migrated(connection, ROOT / "migrations" / "versions")
     except SQLAlchemyError:
         return jsonify(status="unavailable", database="unreachable"), 503
-    if found != current_app.extensions.setdefault("migration_head", _head()):
+    if not migrated:
         return jsonify(status="unavailable", database="migrations are missing"), 503
     queue = queue_state()
     if queue is None:
         return jsonify(status="degraded", database="ok", redis="unreachable")
     return jsonify(status="ok", database="ok", redis="ok", queue=queue)
-
-
-def _head() -> str | None:
-    folder = current_app.extensions["migrate"].directory
-    return ScriptDirectory(folder).get_current_head()
 
 
 alive.access = ready.access = "everyone"  # type: ignore[attr-defined]
