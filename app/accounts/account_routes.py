@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -136,7 +137,15 @@ def make_token() -> ResponseReturnValue:
     form = TokenForm()
     if not form.validate_on_submit():
         return _page(422, token=form)
-    made = tokens.make_token(current_person(), form.label.data, now=utcnow())
+    person, now, days = current_person(), utcnow(), form.days.data
+    made = tokens.make_token(
+        person,
+        form.label.data,
+        now=now,
+        expires_at=now + timedelta(days=int(days)) if days else None,
+        may_write=form.scope.data == "write",
+        by=person,
+    )
     db.session.commit()
     return _page(made=made)
 
@@ -145,7 +154,7 @@ def make_token() -> ResponseReturnValue:
 @agent_required
 def revoke_token(token_id: int) -> ResponseReturnValue:
     """Make a token useless, at once."""
-    tokens.revoke(current_person(), token_id, now=utcnow())
+    tokens.revoke(current_person(), token_id, by=current_person(), now=utcnow())
     db.session.commit()
     flash("The token works no more.", "success")
     return redirect("/account/", 303)
@@ -228,10 +237,23 @@ def _tokens(person: Person) -> list[TokenRow]:
                 if row.last_used_at
                 else "never used"
             ),
-            made_text=f"made {words.moment(row.created_at, now, zone)}",
+            made_text=", ".join(
+                (
+                    f"made {words.moment(row.created_at, now, zone)}",
+                    "may read and write" if row.may_write else "may read alone",
+                    _until(row.expires_at, now, zone),
+                )
+            ),
         )
         for row in tokens.tokens_of(person)[:MOST_LISTED]
     ]
+
+
+def _until(expires_at: datetime | None, now: datetime, zone: ZoneInfo) -> str:
+    if expires_at is None:
+        return "works for ever"
+    over = "has stopped working" if expires_at <= now else "works until"
+    return f"{over} {words.moment(expires_at, now, zone)}"
 
 
 # Order matters: Edge and Opera also say Chrome, Chrome also says Safari, Android also says Linux.

@@ -186,14 +186,14 @@ class TokenForm(BaseForm):
         ],
         filters=[stripped],
     )
-
-
-class InviteForm(BaseForm):
-    """Whom to invite, and as what."""
-
-    name = name_field()
-    email = email_field(new=True)
-    role = SelectField("Role", choices=ROLES)
+    scope = SelectField(
+        "It may", choices={"write": "read and write", "read": "read alone"}, default="write"
+    )
+    days = SelectField(
+        "It works for",
+        choices={"30": "30 days", "90": "90 days", "365": "a year", "": "ever"},
+        default="90",
+    )
 
 
 class PresenceForm(BaseForm):

@@ -10,15 +10,22 @@ import sqlalchemy as sa
 from app.accounts.models import ApiToken, Person
 from app.accounts.sign_in import key_hash
 from app.accounts.touches import TOUCH_EVERY, write_later
+from app.core import audit
 from app.core.cache import READ_STAMP, remember_stamp
 from app.core.clock import utcnow
 from app.core.db import db
-from app.core.errors import NotFound
+from app.core.errors import Forbidden, NotFound
 
 PREFIX = "dsk_"  # lets secret scanners find a token that was committed by mistake
 
 HOLDER = (
-    sa.select(Person, ApiToken.id, ApiToken.last_used_at, READ_STAMP.scalar_subquery())
+    sa.select(
+        Person,
+        ApiToken.id,
+        ApiToken.last_used_at,
+        ApiToken.may_write,
+        READ_STAMP.scalar_subquery(),
+    )
     .join(ApiToken, ApiToken.person_id == Person.id)
     .where(
         ApiToken.key_hash == sa.bindparam("key_hash"),
@@ -33,27 +40,49 @@ HOLDER = (
 
 
 def make_token(
-    person: Person, name: str, *, now: datetime, expires_at: datetime | None = None
+    person: Person,
+    name: str,
+    *,
+    now: datetime,
+    expires_at: datetime | None = None,
+    may_write: bool = True,
+    by: Person | None = None,
 ) -> str:
-    """A new token of *person*; the only time that it is seen."""
+    """A new token of *person*; the only time that it is seen.
+
+    Args:
+        by: who makes it; None for the command line.
+    """
     token = PREFIX + secrets.token_urlsafe(32)
     db.session.add(
         ApiToken(
             person_id=person.id,
             name=name,
             key_hash=key_hash(token),
+            may_write=may_write,
             created_at=now,
             expires_at=expires_at,
         )
     )
+    what = "read and write" if may_write else "read"
+    until = f" until {expires_at.date().isoformat()}" if expires_at else ""
+    audit.write(
+        *("created", "API token", None, name),
+        new=f"Of {person.display_name}, may {what}{until}",
+        by=by,
+        now=now,
+    )
     return token
 
 
-def person_of_token(header: str) -> Person | None:
+def person_of_token(header: str, *, writes: bool) -> Person | None:
     """Whose request this is by its ``Authorization: Bearer`` header; one statement.
 
     None for an unknown, revoked or expired token, or another scheme (RFC 6750, section 2.1).
     Notes the use, to the minute, once the request is answered.
+
+    Raises:
+        Forbidden: it *writes*, and the token may read alone.
     """
     scheme, _, token = header.strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -63,8 +92,10 @@ def person_of_token(header: str) -> Person | None:
     found = db.session.execute(HOLDER, asked).one_or_none()
     if found is None:
         return None
-    person, token_id, last_used_at, stamp = found
+    person, token_id, last_used_at, may_write, stamp = found
     remember_stamp(stamp)
+    if writes and not may_write:
+        raise Forbidden("This token may only read. Make one that may write, too.")
     if last_used_at is None or now - last_used_at >= TOUCH_EVERY:
         write_later(sa.update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now))
     return person  # type: ignore[no-any-return]
@@ -77,7 +108,7 @@ def tokens_of(person: Person) -> list[ApiToken]:
     return list(db.session.scalars(found))
 
 
-def revoke(person: Person, token_id: int, *, now: datetime) -> None:
+def revoke(person: Person, token_id: int, *, by: Person, now: datetime) -> None:
     """Make one token of *person* useless at once.
 
     Raises:
@@ -85,5 +116,8 @@ def revoke(person: Person, token_id: int, *, now: datetime) -> None:
     """
     mine = sa.update(ApiToken).where(ApiToken.id == token_id, ApiToken.person_id == person.id)
     revoked = mine.where(ApiToken.revoked_at.is_(None)).values(revoked_at=now)
-    if db.session.scalar(revoked.returning(ApiToken.id)) is None:
+    name = db.session.scalar(revoked.returning(ApiToken.name))
+    if name is None:
         raise NotFound("There is no such token.")
+    old = f"Of {person.display_name}"
+    audit.write("revoked", "API token", token_id, name, old=old, by=by, now=now)

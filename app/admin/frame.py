@@ -127,14 +127,6 @@ def init_admin(app: Flask) -> None:
     from app.admin import audit_log, data, mail_ledger, mail_out, people, settings, tokens
 
     app.jinja_env.globals.update(admin_parts=parts, admin_here=here)
-    for part in (
-        bp,
-        data.bp,
-        people.bp,
-        audit_log.bp,
-        settings.bp,
-        mail_ledger.bp,
-        mail_out.bp,
-        tokens.bp,
-    ):
-        app.register_blueprint(part)
+    app.register_blueprint(bp)
+    for area in (audit_log, data, mail_ledger, mail_out, people, settings, tokens):
+        app.register_blueprint(area.bp)

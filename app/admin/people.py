@@ -10,7 +10,7 @@ from flask import Blueprint, flash, redirect, render_template
 from flask.typing import ResponseReturnValue
 from wtforms import SelectField
 
-from app.accounts import directory, invitations, members
+from app.accounts import directory, invitations, members, second_factor
 from app.accounts.access import admin_required, current_person
 from app.accounts.forms import ROLES, email_field
 from app.accounts.models import AGENT_ROLES, Person, PersonEmail, Presence, Role
@@ -178,6 +178,19 @@ def reactivate(thing_id: int) -> ResponseReturnValue:
     members.reactivate(person, by=current_person(), now=utcnow())
     db.session.commit()
     flash(f"{person.display_name} can sign in again.", "success")
+    return redirect(f"/admin/people/{person.id}", 303)
+
+
+@bp.post(f"/{ID}/second-factor/removal")
+@admin_required
+def remove_second_factor(thing_id: int) -> ResponseReturnValue:
+    """For somebody who lost phone and recovery codes: the password alone is enough again."""
+    person = _member(thing_id)
+    if person.totp_secret is None:
+        raise Conflict(f"{person.display_name} signs in without a code already.")
+    second_factor.turn_off(person, by=current_person(), now=utcnow())
+    db.session.commit()
+    flash(f"{person.display_name} can sign in without a code.", "success")
     return redirect(f"/admin/people/{person.id}", 303)
 
 

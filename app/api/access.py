@@ -59,11 +59,12 @@ def limited_by() -> str:
 
 def _caller() -> Person:
     header = request.headers.get("Authorization")
+    writes = request.method not in ("GET", "HEAD", "OPTIONS")
     if header is not None:
-        person = person_of_token(header)
+        person = person_of_token(header, writes=writes)
     else:
         person = person_or_none()
-        if person is not None and request.method not in ("GET", "HEAD", "OPTIONS"):
+        if person is not None and writes:
             csrf.protect()
     if person is None:
         raise Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "Deskhand"}))
