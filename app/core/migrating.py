@@ -22,7 +22,7 @@ class Migrations:
     """Stands in the application for Flask-Migrate's configuration until that is used."""
 
     def __init__(self, app: Flask, folder: Path) -> None:
-        self._app, self._folder = app, folder
+        self._app, self.directory = app, str(folder)
         app.extensions["migrate"] = self
 
     def __getattr__(self, name: str) -> Any:
@@ -33,7 +33,7 @@ class Migrations:
             render_item=_render_item,
             compare_type=_compare_type,
             include_object=_include_object,
-        ).init_app(self._app, db, directory=str(self._folder))
+        ).init_app(self._app, db, directory=self.directory)
         return getattr(self._app.extensions["migrate"], name)  # now the real one
 
 

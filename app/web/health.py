@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import sqlalchemy as sa
-from flask import Blueprint, jsonify
+from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import ROOT
 from app.core.db import db
 from app.core.jobs import queue_state
 from app.core.migrating import is_migrated
@@ -24,10 +25,11 @@ def alive() -> ResponseReturnValue:
 @bp.get("/readyz")
 def ready() -> ResponseReturnValue:
     """200 with database and migrations in order; Redis down is degraded, since work goes on."""
+    folder = current_app.extensions["migrate"].directory
     try:
         connection = db.session.connection()
         connection.execute(sa.text("select 1"))
-        migrated = is_migrated(connection, ROOT / "migrations" / "versions")
+        migrated = is_migrated(connection, Path(folder) / "versions")
     except SQLAlchemyError:
         return jsonify(status="unavailable", database="unreachable"), 503
     if not migrated:
