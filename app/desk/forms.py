@@ -74,6 +74,11 @@ class ReplyForm(BaseForm):
         self.kept = [file for token in tokens if (file := kept(token))]
 
     @property
+    def seen(self) -> int | None:
+        """The newest comment that the page showed, by its id; None where no page did."""
+        return next(iter(_ids([request.form.get("seen", "")])), None)
+
+    @property
     def left_out(self) -> frozenset[int]:
         """Who was named as recipient and unticked."""
         seen = _ids([request.form.get("readers", "")])
@@ -87,9 +92,10 @@ class ReplyForm(BaseForm):
             Invalid: somebody cc'd has no mail address.
         """
         cc = participants.addresses_of(self.cc.data or "")
+        read = next(iter(_ids([request.form.get("read", "")])), None)
         if "readers" not in request.form:
-            return Audience(cc=cc)
-        return Audience(_ids([request.form["readers"]]), self.left_out, cc)
+            return Audience(cc=cc, read=read)
+        return Audience(_ids([request.form["readers"]]), self.left_out, cc, read)
 
 
 def _ids(texts: Iterable[str]) -> frozenset[int]:

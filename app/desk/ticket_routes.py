@@ -245,6 +245,7 @@ def page_of(
         "history_page": Pager("History", None, older) if older else None,
         "why": page.why() if tab == "why" else [],
         "reply": written,
+        "read": max((e.id for e in entries if isinstance(getattr(e, "id", ""), int)), default=0),
         "macros": macros.active(),
         "undo": page.undo,
         "people": people,
@@ -351,4 +352,8 @@ def _not_sent(ticket: TicketFacts, form: ReplyForm, status: int) -> ResponseRetu
         uploads = attachments.uploads_of(form.attachments.data)[:MAX_FILES]
         fine = [upload for upload in uploads if not attachments.problem_of(upload)]
         form.kept = [keep(attachments.store_upload(upload)) for upload in fine]
-    return render(SHOW, fragment="composer", status=status, **page_of(ticket, reply=form))
+    also = (
+        ("conversation",) if status == Conflict.status else ()
+    )  # perhaps somebody wrote meanwhile
+    page = page_of(ticket, reply=form)
+    return render(SHOW, fragment="composer", also=also, status=status, **page)

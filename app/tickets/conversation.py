@@ -38,11 +38,13 @@ class Audience:
         seen: whom its writer was shown as recipients; None: nobody was shown.
         left_out: of these, who does not get it this time.
         cc: mail addresses of people who get it too, and take part from now on.
+        read: id of the newest comment that its writer had before them; None: not known.
     """
 
     seen: Collection[int] | None = None
     left_out: Collection[int] = ()
     cc: Sequence[str] = ()
+    read: int | None = None
 
 
 EVERYBODY = Audience()
@@ -72,7 +74,7 @@ def reply(
         audience: who of requester and participants gets the mail, and who joins them.
     Raises:
         Conflict: a closed or cancelled ticket is reopened first; or somebody would get the reply
-            whom its writer was not shown.
+            whom its writer was not shown, or has written what its writer has not read.
         Invalid: empty or too long, for nobody, or a wrong address.
     """
     is_public = visibility is Visibility.PUBLIC
@@ -83,6 +85,8 @@ def reply(
         )
     can_undo = is_public and undo_until is not None
     before = undoing.state_of(ticket) if can_undo else {}
+    if is_public:
+        _refuse_unread(ticket, audience.read, by=by)
     to = _recipients(ticket, audience, by=by, now=now) if is_public else []
     if is_public and ticket.assignee_id is None:
         holding.give(ticket, by, by=by, now=now)
@@ -108,6 +112,28 @@ def reply(
     return comment
 
 
+def _refuse_unread(ticket: Ticket, read: int | None, *, by: Person) -> None:
+    """Let nobody answer past what was said publicly since they looked; one statement."""
+    if read is None:
+        return
+    newer = (
+        sa.select(Comment)
+        .where(
+            Comment.ticket_id == ticket.id,
+            Comment.id > read,
+            Comment.visibility == Visibility.PUBLIC,
+            Comment.is_automatic.is_(False),
+            Comment.author_id != by.id,
+        )
+        .order_by(Comment.id.desc())
+        .limit(1)
+    )
+    comment = db.session.scalar(newer)
+    if comment is not None:
+        who = comment.author.display_name if comment.author else "Somebody"
+        raise Conflict(f"{who} wrote meanwhile. Read it above, then send yours once more.")
+
+
 def _recipients(
     ticket: Ticket, audience: Audience, *, by: Person, now: datetime
 ) -> list[Recipient]:
@@ -129,6 +155,21 @@ def _recipients(
     if found and not to:
         raise Invalid("Choose somebody who gets it, or make it a note.")
     return to
+
+
+def unseen(ticket: Ticket, *, by: Person, after: int) -> Comment | None:
+    """What others have said publicly since the comment of id *after*; the newest, one statement.
+
+    Whoever answers without having read it may answer something else, or twice.
+    """
+    theirs = (
+        Comment.ticket_id == ticket.id,
+        Comment.id > after,
+        Comment.visibility == Visibility.PUBLIC,
+        Comment.author_id != by.id,  # the desk itself has none
+        sa.not_(Comment.is_automatic),
+    )
+    return db.session.scalar(sa.select(Comment).where(*theirs).order_by(Comment.id.desc()).limit(1))
 
 
 def said_before(

@@ -18,8 +18,15 @@ from app.mail.models import FailingAddress, OutboundEmail
 from app.tickets import portal_queries
 from app.tickets.models import Comment, Participant, Ticket
 from app.tickets.portal_queries import Viewer
-from app.tickets.words import ParticipantKind, Status
-from tests.factories import make_agent, make_mailbox, make_participant, make_person, make_ticket
+from app.tickets.words import ParticipantKind, Status, Visibility
+from tests.factories import (
+    make_agent,
+    make_comment,
+    make_mailbox,
+    make_participant,
+    make_person,
+    make_ticket,
+)
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
 
@@ -170,3 +177,41 @@ def test_htmx_gets_the_strip_and_the_recipients(
     assert f'id="ticket-{ticket.number}-recipients"' in answer.text
     assert 'hx-swap-oob="true"' in answer.text
     assert "reply-body" not in answer.text  # what is being typed stays
+
+
+def test_nobody_answers_past_what_was_just_written(desk: FlaskClient, ticket: Ticket) -> None:
+    path = f"/desk/tickets/{ticket.number}"
+    make_comment(ticket, ticket.requester, "first")
+    db.session.commit()
+    shown = re.search(r'name="read" value="(\d+)"', desk.get(path).text)
+    assert shown
+    make_comment(ticket, ticket.requester, "It works now, thank you")
+    db.session.commit()
+    late = send(desk, ticket, read=shown[1], body="Have you tried to turn it off?")
+    assert late.status_code == 409
+    assert "Anna wrote meanwhile" in late.text
+    assert "It works now, thank you" in late.text
+    assert "Have you tried" in late.text
+    assert mailed() == set()
+    again = re.search(r'name="read" value="(\d+)"', late.text)
+    assert again
+    assert send(desk, ticket, read=again[1]).status_code == 303
+
+
+def test_a_note_or_ones_own_words_stop_nobody(desk: FlaskClient, ticket: Ticket) -> None:
+    make_comment(ticket, make_agent(), "among us", visibility=Visibility.INTERNAL)
+    make_comment(ticket, None, "We have it", is_automatic=True)
+    assert send(desk, ticket, read="0").status_code == 303
+    assert send(desk, ticket, read="0", body="One more thing").status_code == 303
+
+
+def test_htmx_gets_what_was_written_meanwhile(
+    htmx: FlaskClient, ticket: Ticket, sign_in: SignIn
+) -> None:
+    live = sign_in(htmx, make_agent())
+    make_comment(ticket, ticket.requester, "It works now")
+    db.session.commit()
+    answer = send(live, ticket, read="0")
+    assert answer.status_code == 409
+    assert f'id="ticket-{ticket.number}-composer"' in answer.text
+    assert "It works now" in answer.text
