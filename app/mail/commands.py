@@ -94,6 +94,7 @@ def _store(raw: bytes, address: str | None) -> str:
     from app.core.db import begin_write, db
     from app.core.errors import NotFound
     from app.mail import mailboxes, receiving
+    from app.mail.models import InboundState
 
     box = mailboxes.mailboxes().get(address.lower()) if address else None
     if address and box is None:
@@ -101,7 +102,8 @@ def _store(raw: bytes, address: str | None) -> str:
     begin_write()
     stored = receiving.store(raw, box, now=utcnow())
     db.session.commit()
-    return stored.reason
+    # A mail that came before is told as it came to us now: stored, whatever became of it.
+    return stored.reason if stored.state is InboundState.QUARANTINED else ""
 
 
 @click.group()

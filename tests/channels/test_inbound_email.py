@@ -419,6 +419,7 @@ def test_the_command_stores_and_a_worker_reads(app: Flask) -> None:
     assert row.raw == content
     inbound_email.process_due()
     assert len(tickets()) == 1
+    assert run(app, content) == (0, "")  # delivered again, after it became a ticket
 
 
 def test_the_command_tells_the_mail_server_what_to_do(
