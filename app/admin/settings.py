@@ -73,6 +73,12 @@ FIELDS: dict[str, Callable[[], Field]] = {
         least=1,
         most=3_650,
     ),
+    "days_to_keep_raw_mails": lambda: number(
+        "Days to keep raw mails",
+        "Then a mail is no longer there as it came; its ticket and its line in the ledger stay. "
+        "0: for ever.",
+        most=36_500,
+    ),
     "undo_seconds": lambda: number(
         "Seconds to undo", "How long a sent reply can be taken back; 0: not at all.", most=60
     ),
@@ -132,7 +138,7 @@ class Section:
 MAIL = (
     *("auto_responses_an_hour", "comments_an_hour", "mail_attachments_mb", "mail_quotes"),
     *("quiet_thanks", "customer_mark_cap", "reply_tokens", "reply_separator", "return_tokens"),
-    "spam_headers",
+    *("spam_headers", "days_to_keep_raw_mails"),
 )
 DESK = (
     *("site_name", "accent", "time_zone", "days_to_reopen", "days_to_close", "undo_seconds"),

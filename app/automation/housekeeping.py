@@ -9,10 +9,12 @@ import structlog
 
 from app.accounts import presence
 from app.accounts.models import LoginSession, OneTimeLink
+from app.automation import alarms
 from app.core.db import begin_write, db
 from app.core.jobs import is_stopping
 from app.core.outages import outage
 from app.core.settings_store import setting
+from app.mail.models import InboundEmail, InboundState, RawEmail
 from app.tickets import attachments, lifecycle, undoing
 from app.tickets.models import DecisionRecord, Ticket
 from app.tickets.timeline import System
@@ -20,6 +22,10 @@ from app.tickets.words import Status
 
 log = structlog.get_logger(__name__)
 
+HOURLY_MINUTE = 17  # of what looks at more rows than a minute's round should
+RAW_MAILS_AT_ONCE = 100  # deleted in one transaction
+# What may still be read again, or be decided about, keeps its raw mail.
+OVER = (InboundState.TICKET, InboundState.COMMENT, InboundState.BOUNCE, InboundState.IGNORED)
 MOST_A_ROUND = 1000  # tickets closed, or records deleted, in one round
 
 
@@ -31,6 +37,9 @@ def tidy(now: datetime) -> None:
     close_resolved(now)
     forget_old(now)
     attachments.sweep(now=now)
+    alarms.tell(now)
+    if now.minute == HOURLY_MINUTE:
+        forget_raw_mails(now)
 
 
 def close_resolved(now: datetime) -> int:
@@ -79,3 +88,28 @@ def forget_old(now: datetime) -> None:
     db.session.execute(sa.delete(OneTimeLink).where(OneTimeLink.expires_at < now))
     undoing.forget_old(now)
     db.session.commit()
+
+
+def forget_raw_mails(now: datetime) -> int:
+    """Delete the bytes of mails past their days (a setting; 0 keeps them); how many went.
+
+    The ledger keeps its lines. Commits every hundred.
+    """
+    days = setting("days_to_keep_raw_mails")
+    if not days:
+        return 0
+    old = (
+        sa.select(RawEmail.inbound_email_id)
+        .join(InboundEmail, InboundEmail.id == RawEmail.inbound_email_id)
+        .where(InboundEmail.received_at < now - timedelta(days=days), InboundEmail.state.in_(OVER))
+        .order_by(RawEmail.inbound_email_id)
+        .limit(MOST_A_ROUND)
+    )
+    ids = db.session.scalars(old).all()
+    db.session.rollback()
+    for start in range(0, len(ids), RAW_MAILS_AT_ONCE):
+        begin_write()
+        batch = ids[start : start + RAW_MAILS_AT_ONCE]
+        db.session.execute(sa.delete(RawEmail).where(RawEmail.inbound_email_id.in_(batch)))
+        db.session.commit()
+    return len(ids)

@@ -18,6 +18,7 @@ DEFAULTS: dict[str, Any] = {
     "days_to_close": 7,
     "minutes_to_away": 10,
     "days_to_keep_decisions": 90,
+    "days_to_keep_raw_mails": 0,  # for ever
     "auto_responses_an_hour": 5,
     "undo_seconds": 10,
     "mail_attachments_mb": 8,  # larger ones of a mail are links; servers often refuse 10

@@ -315,6 +315,14 @@ class SendingOutage(Base):
     error: Mapped[str] = mapped_column(sa.Text, default="")
 
 
+class ToldAlarm(Base):
+    """A standstill of mail that admins were told of; gone once it is over."""
+
+    __tablename__ = "told_alarm"
+    key: Mapped[str] = mapped_column(sa.String(320), primary_key=True)
+    told_at: Mapped[datetime]
+
+
 class FailingAddress(Base):
     """An address that gave back what we sent there; not mailed until somebody clears it.
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.db import db
+from app.core.errors import NotFound
 from app.core.jobs import Job, ring
 from app.mail import headers, large, mailboxes, mime
 from app.mail.mailboxes import MailboxCard
@@ -227,7 +228,13 @@ FOUND = (
 
 
 def find(email_id: int) -> Found:
-    """A stored mail, its bytes in memory once."""
-    row = db.session.connection().execute(FOUND, {"email_id": email_id}).one()
+    """A stored mail, its bytes in memory once.
+
+    Raises:
+        NotFound: its bytes are past their days.
+    """
+    row = db.session.connection().execute(FOUND, {"email_id": email_id}).one_or_none()
+    if row is None:
+        raise NotFound("The raw mail is not kept any more.")
     raw = large.read(email_id, row.size) if row.raw is None else row.raw
     return Found(raw, row.return_path, row.mailbox_id, row.is_released)

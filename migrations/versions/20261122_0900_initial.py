@@ -766,6 +766,13 @@ def upgrade() -> None:
     )
 
     op.create_table(
+        "told_alarm",
+        sa.Column("key", sa.String(length=320), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_told_alarm")),
+    )
+
+    op.create_table(
         "failing_address",
         sa.Column("address", sa.String(length=254), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
@@ -1883,6 +1890,7 @@ def downgrade() -> None:
     op.drop_table("person_merge")
     op.drop_table("ticket_merge")
     op.drop_table("sending_outage")
+    op.drop_table("told_alarm")
     with op.batch_alter_table("reply_draft", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reply_draft_person_id"))
 

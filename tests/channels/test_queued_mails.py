@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ from flask import Flask
 
 from app.accounts import invitations, links
 from app.accounts.models import LinkPurpose, Role
+from app.automation import alarms
 from app.channels import templates
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core import cache
@@ -62,6 +63,10 @@ def test_all_that_is_queued_can_be_rendered(app: Flask) -> None:
     links.mail(LinkPurpose.PASSWORD_RESET, "boss@desk.example", now=NOW)
     templates.send_test("Hello", "Hello", None, to="boss@desk.example", now=NOW)
     invitations.invite("new@desk.example", name="New", role=Role.AGENT, by=boss, now=NOW)
+    factories.make_agent("admin@desk.example", role=Role.ADMIN)
+    email.due_at = NOW - timedelta(hours=1)  # it waits to be read for an hour
+    db.session.flush()
+    assert alarms.tell(NOW) == 1
 
     rows = db.session.scalars(sa.select(OutboundEmail)).all()
     assert {row.kind for row in rows} == {path.name for path in FOLDER.iterdir() if path.is_dir()}

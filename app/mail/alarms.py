@@ -1,0 +1,70 @@
+"""Mail that stands still: it is not fetched, not read or not sent, and nobody would notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.db import db
+from app.mail import ledger, servers
+from app.mail.models import InboundEmail
+
+UNREAD_AFTER = timedelta(minutes=10)  # a stored mail is read within seconds
+OLDEST_UNREAD: sa.Select[Any] = sa.select(sa.func.min(InboundEmail.due_at)).where(
+    sa.text("state = 'waiting'")  # as the partial index spells it
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that stands still.
+
+    Attributes:
+        key: the same as long as it is the same standstill's cause; "fetching:", "reading:" or
+            "sending:", and what it is about.
+        text: what is wrong, and the words of whoever says so.
+        path: the page that tells more.
+    """
+
+    key: str
+    title: str
+    text: str
+    since: datetime
+    path: str
+
+    @property
+    def part(self) -> str:
+        """Which part of mail: fetching, reading or sending."""
+        return self.key.partition(":")[0]
+
+
+def alarms(now: datetime) -> list[Alarm]:
+    """What stands still at this moment; five small statements."""
+    found = [
+        Alarm(
+            f"fetching:{one.mailbox_id}",
+            f"Mail of {one.address} is not fetched",
+            one.error or "Nobody looks into the mailbox. Does the mail fetcher run?",
+            one.succeeded_at or one.started_at or now,
+            f"/admin/mailboxes/{one.mailbox_id}",
+        )
+        for one in ledger.standing_still(now)
+    ]
+    oldest = db.session.scalar(OLDEST_UNREAD)
+    if oldest is not None and oldest <= now - UNREAD_AFTER:
+        told = "No worker reads it. Does a worker run?"
+        found.append(Alarm("reading:", "Mail waits to be read", told, oldest, "/admin/system"))
+    found += [
+        Alarm(
+            f"sending:{one.server}",
+            "Mail is not sent",
+            f"{one.server}: {one.error}" if one.server else f"{one.error}. Does a worker run?",
+            one.since,
+            "/admin/mail/outbox?state=queued",
+        )
+        for one in servers.standstills(now)
+    ]
+    return found
