@@ -74,11 +74,6 @@ class ReplyForm(BaseForm):
         self.kept = [file for token in tokens if (file := kept(token))]
 
     @property
-    def seen(self) -> int | None:
-        """The newest comment that the page showed, by its id; None where no page did."""
-        return next(iter(_ids([request.form.get("seen", "")])), None)
-
-    @property
     def left_out(self) -> frozenset[int]:
         """Who was named as recipient and unticked."""
         seen = _ids([request.form.get("readers", "")])

@@ -44,6 +44,7 @@ from app.tickets.words import (
 )
 from app.web import words
 
+LATELY = 5  # comments among which a reply that can be taken back is looked for
 NEWEST_COMMENTS = 50
 EXCERPT = 600  # characters of a held mail that show at once
 LARGE_MAIL = 100_000  # bytes from which there must be files in it
@@ -175,7 +176,7 @@ class TicketPage:
         views += [self._comment(row, files.get(row.id, [])) for row in comments]
         if not left_out:
             views.sort(key=lambda view: view.at)  # a merge may have brought what is older
-        self.undo = self._undo(rows[0]) if rows else None
+        self.undo = next((undo for row in rows[:LATELY] if (undo := self._undo(row))), None)
         since = comments[0].created_at if left_out and comments else None
         shown = [
             line
@@ -184,12 +185,12 @@ class TicketPage:
         ]
         return self._with_events(views, shown[::-1]), left_out
 
-    def _undo(self, newest: Any) -> UndoView | None:
-        """The viewer's own newest reply, while it can be taken back."""
-        if newest.undo_until is None or newest.author_id != self.viewer.id:
+    def _undo(self, row: Any) -> UndoView | None:
+        """A reply of the viewer's own, while it can be taken back."""
+        if row.undo_until is None or row.author_id != self.viewer.id:
             return None
-        seconds = math.ceil((newest.undo_until - self.now).total_seconds())
-        path = f"{self.path}/comments/{newest.id}/withdrawal"
+        seconds = math.ceil((row.undo_until - self.now).total_seconds())
+        path = f"{self.path}/comments/{row.id}/withdrawal"
         return UndoView(self.ticket.number, path, seconds) if seconds > 0 else None
 
     def clock_views(self) -> tuple[list[ClockView], str]:

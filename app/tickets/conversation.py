@@ -157,21 +157,6 @@ def _recipients(
     return to
 
 
-def unseen(ticket: Ticket, *, by: Person, after: int) -> Comment | None:
-    """What others have said publicly since the comment of id *after*; the newest, one statement.
-
-    Whoever answers without having read it may answer something else, or twice.
-    """
-    theirs = (
-        Comment.ticket_id == ticket.id,
-        Comment.id > after,
-        Comment.visibility == Visibility.PUBLIC,
-        Comment.author_id != by.id,  # the desk itself has none
-        sa.not_(Comment.is_automatic),
-    )
-    return db.session.scalar(sa.select(Comment).where(*theirs).order_by(Comment.id.desc()).limit(1))
-
-
 def said_before(
     ticket: Ticket,
     body: str,
