@@ -97,7 +97,7 @@ class CalendarForm(AdminForm):
         _are_holidays,
         most=60_000,
     )
-    country = SelectField("Country")
+    country = SelectField("Country", default="")
     region = StringField(
         "Region",
         [Length(max=20), one_line],
@@ -197,7 +197,7 @@ def _save(calendar: Calendar | None, form: CalendarForm, by: Person, now: dateti
         intervals=[
             (day, *span)
             for day, name in enumerate(FIELDS)
-            for span in intervals_of(form[name].data)
+            for span in intervals_of(form[name].data or "")
         ],
         holidays=holidays_of(form.holidays.data or ""),
         by=by,

@@ -28,13 +28,15 @@ class MacroForm(AdminForm):
 
     name = line("Name", "Agents choose by it.")
     reply = text("Reply", f"Put into the composer, for the agent to read over. Filled in: {_known}")
-    status = SelectField("Status", choices=options([KEEP, *((s.value, s.label) for s in Status)]))
-    priority = SelectField(
-        "Priority", choices=options([KEEP, *((p.value, p.label) for p in Priority)])
+    status = SelectField(
+        "Status", default="", choices=options([KEEP, *((s.value, s.label) for s in Status)])
     )
-    category = SelectField("Category")
-    group = SelectField("Group")
-    assignee = SelectField("Assignee")
+    priority = SelectField(
+        "Priority", default="", choices=options([KEEP, *((p.value, p.label) for p in Priority)])
+    )
+    category = SelectField("Category", default="")
+    group = SelectField("Group", default="")
+    assignee = SelectField("Assignee", default="")
     tags = line("Add tags", "With commas between.", most=300, needed=False)
     is_active = tick("In use")
 

@@ -32,9 +32,11 @@ class RuleForm(AdminForm):
         choices=options(ruling.KINDS.items()),
         default=RuleKind.GROUP.value,
     )
-    agent = SelectField("Agent", description="For “One agent” alone.")
+    agent = SelectField("Agent", default="", description="For “One agent” alone.")
     group = SelectField(
-        "Group", description="The first rule that names a group fixes it: only members get it."
+        "Group",
+        default="",
+        description="The first rule that names a group fixes it: only members get it.",
     )
     is_active = tick("In use")
 

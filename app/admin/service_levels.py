@@ -74,8 +74,8 @@ def _span_field(label: str, hint: str, *, needed: bool = True) -> StringField:
 class StepForm(Form):
     """One escalation: on which breach, what, and the tag if it is one."""
 
-    target = SelectField("On a breach of")
-    what = SelectField("Do")
+    target = SelectField("On a breach of", default="")
+    what = SelectField("Do", default="")
     tag = StringField("Tag", [Length(max=60), one_line], filters=[stripped])
 
 
@@ -90,7 +90,7 @@ class PolicyForm(AdminForm):
     tiers = checks("Tier of the customer")
     groups = checks("Group")
     sources = checks("Came by")
-    calendar = SelectField("Calendar", description="Targets count in its hours alone.")
+    calendar = SelectField("Calendar", default="", description="Targets count in its hours alone.")
     first_response = _span_field("First response", "Until an agent's first public reply.")
     next_response = _span_field(
         "Next response", "Until the reply to each further question; empty: none.", needed=False
