@@ -20,7 +20,7 @@ from app.core.settings_store import change_setting
 from app.mail.models import OutboundEmail, OutboundState
 from app.tickets.models import Attachment, Comment, ReplyDraft, ReplyUndo, Ticket
 from app.tickets.words import Status
-from tests.factories import make_agent, make_person, make_ticket
+from tests.factories import make_agent, make_comment, make_person, make_ticket
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
 
@@ -121,6 +121,18 @@ def test_undo_with_htmx(htmx: FlaskClient, agent: Person, ticket: Ticket, sign_i
     for part in ("composer", "properties", "sla", "head"):
         assert re.search(rf'id="ticket-{ticket.number}-{part}"[^>]* hx-swap-oob', text), part
     assert htmx.post(path, data=fields).status_code == 409
+
+
+def test_undo_is_offered_though_the_customer_wrote_right_after(
+    desk: FlaskClient, ticket: Ticket
+) -> None:
+    send(desk, ticket)
+    make_comment(ticket, ticket.requester, "Never mind")
+    db.session.commit()
+    page = desk.get(f"/desk/tickets/{ticket.number}").get_data(as_text=True)
+    path, fields = undo_of(page)
+    assert desk.post(path, data=fields).status_code == 303
+    assert db.session.scalars(sa.select(Comment.body)).all() == ["Never mind"]
 
 
 def test_after_its_time_a_reply_stays(desk: FlaskClient, ticket: Ticket) -> None:
