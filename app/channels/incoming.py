@@ -165,7 +165,8 @@ def ingest(mail: Mail, *, now: datetime) -> Outcome:
     if spam and not (match and match.is_secret):
         return InboundState.QUARANTINED, f"The mail server calls it spam ({spam})."
     if match is None:
-        return _open(mail, sender if is_agent else None, now=now)
+        is_forged = mail.proof.check is SenderCheck.FAIL
+        return _open(mail, sender if is_agent and not is_forged else None, now=now)
     ticket = lock_going_on(match.ticket_id)
     if sender is not None and not is_agent and matching.takes_part(ticket, sender.id):
         if mail.proof.check is not SenderCheck.FAIL:

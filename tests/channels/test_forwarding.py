@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
 from app.accounts.models import Person, Tier
 from app.channels import forwarding
 from app.core.db import db
 from app.core.errors import Conflict
-from app.mail.models import InboundState, OutboundEmail
+from app.mail.models import InboundState, OutboundEmail, SenderCheck
 from app.tickets.models import Attachment, Comment, Ticket, TicketEvent, TicketMessageId
 from app.tickets.words import EventKind, Priority, Visibility
 from tests import factories
@@ -123,6 +126,18 @@ def test_what_customers_attach_stays_in_one_piece() -> None:
     )
     deliver(content.encode())
     assert db.session.scalars(sa.select(Attachment.filename)).all() == ["it.eml"]
+
+
+def test_a_forged_agent_forwards_nothing(
+    app: Flask, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(app.extensions["settings"], authserv_id="mx.desk.example")
+    monkeypatch.setitem(app.extensions, "settings", settings)
+    fails = {"Authentication_Results": "mx.desk.example; dmarc=fail"}
+    deliver(raw(TEXT, sender=BOB, subject="Fwd: The door", **fails))
+    ticket = db.session.scalars(sa.select(Ticket)).one()
+    assert (ticket.forwarded_from, ticket.sender_check) == ("", SenderCheck.FAIL)
+    assert db.session.scalars(sa.select(Comment)).all() == []
 
 
 @pytest.mark.parametrize("first", ["support@desk.example", BOB])
