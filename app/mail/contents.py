@@ -166,7 +166,11 @@ class Content:
         return part.decoded(data)
 
     def _take_embedded(self, found: re.Match[bytes]) -> bytes:
-        content = headers.from_base64(unquote_to_bytes(found[2]) if b"%" in found[2] else found[2])
+        data, (start, end) = found.string, found.span(2)  # no copy: it may be most of the mail
+        if data.find(b"%", start, end) >= 0:
+            data = unquote_to_bytes(data[start:end])
+            start, end = 0, len(data)
+        content = headers.from_base64(data, start, end)
         if len(self.made) >= MAX_EMBEDDED or not content:
             return b""
         kind = found[1].decode("ascii").lower().replace("jpg", "jpeg")
