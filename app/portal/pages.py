@@ -139,7 +139,7 @@ class TicketPage:
             state_by=words.by_when(due_at, self.now, self.tz) if is_promised and due_at else "",
             steps=self._steps(),
             facts=self._facts(),
-            readers=self._readers(),
+            readers="" if is_over else self._readers(),
             can_reply=True,
             can_solve=own.status in (*OURS, Status.PENDING),
             can_reopen=own.status in (Status.RESOLVED, Status.CLOSED) and not is_over,

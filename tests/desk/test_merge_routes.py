@@ -144,6 +144,17 @@ def test_what_was_typed_on_the_old_page_is_not_lost(
     assert f'action="/desk/tickets/{hers.number}/comments"' in late.text
 
 
+def test_a_change_made_on_the_old_page_says_where_to_make_it(
+    desk: FlaskClient, pair: tuple[Ticket, Ticket]
+) -> None:
+    hers, his = merged_pair(desk, pair)
+    page = f"/desk/tickets/{hers.number}"
+    for action, data in (("status", {"status": "open"}), ("participants", {"address": "x@y.zz"})):
+        late = post(desk, f"/desk/tickets/{his.number}/{action}", page, version="1", **data)
+        assert late.status_code == 409
+        assert f"was merged into {hers.number}" in late.text
+
+
 def test_a_foreign_private_groups_ticket_cannot_be_named(desk: FlaskClient) -> None:
     mine, foreign = make_ticket(), make_ticket(group=make_group(is_private=True))
     db.session.commit()

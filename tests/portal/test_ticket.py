@@ -320,3 +320,6 @@ def test_a_customer_is_told_who_else_reads(customer: Customer) -> None:
         assert hidden not in page
     page = customer(bob).get(f"/tickets/{ticket.number}").text
     assert "Also read by <bdi>Anna and Somebody</bdi>" in page
+    ticket.status = Status.CANCELLED  # a reply opens a ticket that is the writer's alone
+    db.session.commit()
+    assert "Also read" not in customer(anna).get(f"/tickets/{ticket.number}").text
