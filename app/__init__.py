@@ -127,11 +127,13 @@ def _register(app: Flask) -> None:
     from app.accounts import init_accounts
     from app.admin.frame import init_admin
     from app.api.routes import init_api
+    from app.core.clock import utcnow
     from app.desk.routes import init_desk
+    from app.mail import alarms
     from app.portal.routes import init_portal
-    from app.web import health
+    from app.web.health import init_health
 
-    app.register_blueprint(health.bp)
+    init_health(app, mail=lambda: alarms.readiness(utcnow()))
     init_accounts(app)
     init_admin(app)
     init_desk(app)

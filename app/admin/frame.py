@@ -91,6 +91,7 @@ PARTS = (
             Door("API tokens", "/admin/tokens", "Programs that work here, and an end to them."),
             Door("Settings", "/admin/settings", "Name, colour, and times."),
             Door("Audit log", "/admin/audit", "Who changed what here, and when."),
+            Door("System", "/admin/system", "Workers, jobs, mail, disk and versions."),
         ),
     ),
 )
@@ -124,9 +125,18 @@ def index() -> ResponseReturnValue:
 
 def init_admin(app: Flask) -> None:
     """Bind administration to the application."""
-    from app.admin import audit_log, data, mail_ledger, mail_out, people, settings, tokens
+    from app.admin import (
+        audit_log,
+        data,
+        mail_ledger,
+        mail_out,
+        people,
+        settings,
+        system,
+        tokens,
+    )
 
     app.jinja_env.globals.update(admin_parts=parts, admin_here=here)
     app.register_blueprint(bp)
-    for area in (audit_log, data, mail_ledger, mail_out, people, settings, tokens):
+    for area in (audit_log, data, mail_ledger, mail_out, people, settings, system, tokens):
         app.register_blueprint(area.bp)

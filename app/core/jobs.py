@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -19,12 +20,14 @@ from rq import Queue
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
+from app.core.clock import utcnow
 from app.core.db import db
 
 log = structlog.get_logger(__name__)
 
 QUEUE = "deskhand"
 BELL_SECONDS = 30  # a bell that nobody answers by then may be rung again
+RUN_SECONDS = 604_800  # how long it is known when a job last ran
 JOB_SECONDS = 600  # then a job is broken off; the next bell goes on with the rest
 DOWN_SECONDS = 5.0  # how long a dead Redis is left alone, so that no request waits for it
 ANSWER_SECONDS = 0.3  # how long a request waits for Redis, which answers in a millisecond
@@ -71,6 +74,7 @@ class Bells:
         """A worker has started *job*: rows committed from now on need a new bell."""
         try:
             self.redis.delete(f"bell:{job.value}")
+            self.redis.set(f"ran:{job.value}", utcnow().isoformat(), ex=RUN_SECONDS)
         except RedisError as error:  # the bell falls silent by itself
             log.warning("queue unreachable", job=job.value, error=str(error))
 
@@ -129,3 +133,17 @@ def queue_state() -> dict[str, Any] | None:
         return {"waiting": len(bells().queue), "workers": Worker.count(connection=connection)}
     except RedisError:
         return None
+
+
+def last_runs() -> dict[Job, datetime] | None:
+    """When a worker last started each job; None where Redis cannot be reached."""
+    try:
+        told = bells().redis.mget([f"ran:{job.value}" for job in Job])
+    except RedisError:
+        return None
+    pairs = zip(Job, told, strict=True)
+    return {job: datetime.fromisoformat(_text(at)) for job, at in pairs if at}
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -11,8 +11,11 @@ from app.accounts import directory
 from app.accounts.access import current_person
 from app.accounts.models import Person
 from app.core.cache import for_seconds
+from app.core.clock import utcnow
 from app.core.db import db
 from app.core.settings_store import setting
+from app.mail import alarms
+from app.mail.alarms import Alarm
 from app.routing.assignment import LOAD_OF_ONE
 from app.search.counts import BUILT_IN, KEPT_SECONDS, ViewCount, rail_counts
 from app.web import words
@@ -50,6 +53,7 @@ class DeskFrame:
     groups: tuple[RailItem, ...]
     saved: tuple[RailItem, ...]
     me: Me
+    alarms: list[Alarm]
 
 
 def desk_frame() -> DeskFrame:
@@ -65,7 +69,8 @@ def desk_frame() -> DeskFrame:
 
     views = items(counts.views[: len(BUILT_IN)])
     saved = items(counts.views[len(BUILT_IN) :])
-    return DeskFrame(views, items(counts.groups), saved, _me(person))
+    told = alarms.recent(utcnow()) if person.is_admin else []
+    return DeskFrame(views, items(counts.groups), saved, _me(person), told)
 
 
 def viewer_zone(person: Person) -> ZoneInfo:

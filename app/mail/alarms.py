@@ -8,10 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.core.cache import for_seconds
 from app.core.db import db
 from app.mail import ledger, servers
 from app.mail.models import InboundEmail
 
+KEPT_SECONDS = 20.0
 UNREAD_AFTER = timedelta(minutes=10)  # a stored mail is read within seconds
 OLDEST_UNREAD: sa.Select[Any] = sa.select(sa.func.min(InboundEmail.due_at)).where(
     sa.text("state = 'waiting'")  # as the partial index spells it
@@ -68,3 +70,15 @@ def alarms(now: datetime) -> list[Alarm]:
         for one in servers.standstills(now)
     ]
     return found
+
+
+def recent(now: datetime) -> list[Alarm]:
+    """The same, asked anew every twenty seconds at most: for what many pages show."""
+    return for_seconds("mail alarms", KEPT_SECONDS, lambda: alarms(now))
+
+
+def readiness(now: datetime) -> dict[str, str]:
+    """For /readyz, which anybody may read: no addresses and no servers."""
+    stuck = {alarm.part for alarm in recent(now)}
+    parts = ("fetching", "reading", "sending")
+    return {part: "stands still" if part in stuck else "ok" for part in parts}

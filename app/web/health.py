@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
-from flask import Blueprint, current_app, jsonify
+from flask import Blueprint, Flask, current_app, jsonify
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,20 +25,31 @@ def alive() -> ResponseReturnValue:
 
 @bp.get("/readyz")
 def ready() -> ResponseReturnValue:
-    """200 with database and migrations in order; Redis down is degraded, since work goes on."""
+    """200 with database and migrations in order.
+
+    Redis down is degraded, since work goes on; so is mail that stands still.
+    """
     folder = current_app.extensions["migrate"].directory
     try:
         connection = db.session.connection()
         connection.execute(sa.text("select 1"))
-        migrated = is_migrated(connection, Path(folder) / "versions")
+        if not is_migrated(connection, Path(folder) / "versions"):
+            return jsonify(status="unavailable", database="migrations are missing"), 503
+        told = {name: ask() for name, ask in current_app.extensions["readiness"].items()}
     except SQLAlchemyError:
         return jsonify(status="unavailable", database="unreachable"), 503
-    if not migrated:
-        return jsonify(status="unavailable", database="migrations are missing"), 503
     queue = queue_state()
     if queue is None:
-        return jsonify(status="degraded", database="ok", redis="unreachable")
-    return jsonify(status="ok", database="ok", redis="ok", queue=queue)
+        return jsonify(status="degraded", database="ok", redis="unreachable", **told)
+    works = all(state == "ok" for parts in told.values() for state in parts.values())
+    status = "ok" if works else "degraded"
+    return jsonify(status=status, database="ok", redis="ok", queue=queue, **told)
+
+
+def init_health(app: Flask, **areas: Callable[[], dict[str, str]]) -> None:
+    """Serve both; *areas* tell of their parts, "ok" or what is wrong, by names for anybody."""
+    app.extensions["readiness"] = areas
+    app.register_blueprint(bp)
 
 
 alive.access = ready.access = "everyone"  # type: ignore[attr-defined]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from flask.testing import FlaskClient
 
-from app.accounts.models import Role
+from app.accounts.models import Person, Role
 from app.automation import alarms, housekeeping
+from app.core import cache
+from app.core.clock import utcnow
 from app.core.db import db
 from app.core.sealing import seal
 from app.core.settings_store import change_setting
@@ -40,11 +44,11 @@ def admins() -> None:
     make_agent("sue@desk.example", role=Role.SUPERVISOR)
 
 
-def silent_mailbox() -> None:
+def silent_mailbox(since: datetime = NOW) -> None:
     box = make_mailbox("silent@desk.example", incoming=Incoming.IMAP, imap_host="i.example")
     db.session.add(
         MailboxPoll(
-            mailbox_id=box.id, started_at=NOW, next_poll_at=NOW, failures=3, error="no route"
+            mailbox_id=box.id, started_at=since, next_poll_at=since, failures=3, error="no route"
         )
     )
     db.session.commit()
@@ -116,3 +120,27 @@ def test_raw_mails_go_after_their_days_but_for_what_may_be_read_again() -> None:
     kept = sa.select(InboundEmail.state).join(RawEmail).order_by(InboundEmail.id)
     assert db.session.scalars(kept).all() == [InboundState.QUARANTINED, InboundState.HELD]
     assert len(db.session.scalars(sa.select(InboundEmail.id)).all()) == 3
+
+
+def test_readyz_tells_which_part_of_mail_stands_still_and_no_names(app: Flask) -> None:
+    assert app.test_client().get("/readyz").get_json()["mail"] == {
+        "fetching": "ok",
+        "reading": "ok",
+        "sending": "ok",
+    }
+    silent_mailbox(utcnow() - timedelta(hours=1))
+    cache.clear()
+    answer = app.test_client().get("/readyz")
+    assert (answer.status_code, answer.get_json()["status"]) == (200, "degraded")
+    assert answer.get_json()["mail"]["fetching"] == "stands still"
+    assert "silent" not in answer.text
+
+
+def test_the_desk_tells_admins_alone(
+    app: Flask, sign_in: Callable[[FlaskClient, Person], FlaskClient]
+) -> None:
+    silent_mailbox(utcnow() - timedelta(hours=1))
+    for role in (Role.AGENT, Role.SUPERVISOR, Role.ADMIN):
+        client = sign_in(app.test_client(), make_agent(role=role))
+        told = "Mail of silent@desk.example is not fetched" in client.get("/desk/").text
+        assert told == (role is Role.ADMIN)

@@ -1,0 +1,158 @@
+"""How the installation is: workers, jobs, mail, disk, versions."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import sqlalchemy as sa
+from flask import Blueprint, current_app, render_template
+from flask.typing import ResponseReturnValue
+from redis.exceptions import RedisError
+from rq import Worker
+
+from app.accounts.access import admin_required
+from app.admin import keyset
+from app.core.clock import utcnow
+from app.core.db import db
+from app.core.jobs import Job, bells, last_runs
+from app.mail import alarms
+from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
+from app.settings import Settings
+from app.web import words
+
+bp = Blueprint("system", __name__, url_prefix="/admin")
+
+JOBS = {
+    Job.SEND_OUTBOX: "Send mail",
+    Job.PROCESS_MAIL: "Read mail",
+    Job.FETCH_MAIL: "Fetch mail",
+    Job.HAND_OUT: "Hand out tickets",
+    Job.SWEEP_SLA: "Watch SLA clocks",
+    Job.HOUSEKEEPING: "Close, tidy and tell",
+}
+LATE_SECONDS = 300  # each runs once a minute
+FULL_PERCENT = 90
+PACKAGES = ("deskhand", "flask", "sqlalchemy", "rq", "redis")
+COUNTED = 10_000
+IN_STATES = (InboundState.WAITING, InboundState.QUARANTINED)
+OUT_STATES = (OutboundState.QUEUED, OutboundState.FAILED, OutboundState.HELD_BACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line: a label, a value in words, and whether it wants a look; *path* leads there."""
+
+    label: str
+    value: str
+    is_wrong: bool = False
+    path: str = ""
+
+
+@bp.get("/system")
+@admin_required
+def show() -> ResponseReturnValue:
+    """Everything on one page."""
+    now = utcnow()
+    return render_template(
+        "admin/system.html",
+        alarms=alarms.alarms(now),
+        parts=(
+            ("Workers and queue", _workers()),
+            ("Jobs, last started", _jobs(now)),
+            ("Mail", _mail()),
+            ("Disk", _disk()),
+            ("Versions", _versions()),
+        ),
+    )
+
+
+def _workers() -> list[Fact]:
+    try:
+        found = Worker.all(connection=bells().redis)
+        waiting = len(bells().queue)
+        failed = len(bells().queue.failed_job_registry)
+    except RedisError as error:
+        return [Fact("Redis", f"cannot be reached: {error}", is_wrong=True)]
+    told = [Fact("Workers", str(len(found)), is_wrong=not found)]
+    told += [Fact(f"Worker {one.name[:8]}", str(one.get_state())) for one in found[:20]]
+    return [
+        *told,
+        Fact("Jobs waiting", str(waiting), is_wrong=waiting > 100),
+        Fact("Jobs that failed today", str(failed), is_wrong=bool(failed)),
+    ]
+
+
+def _jobs(now: datetime) -> list[Fact]:
+    runs = last_runs()
+    if runs is None:
+        return [Fact("Redis", "cannot be reached", is_wrong=True)]
+    told = []
+    for job, label in JOBS.items():
+        at = runs.get(job)
+        late = at is None or (now - at).total_seconds() > LATE_SECONDS
+        text = words.moment(at, now, keyset.zone()) if at else "not within a week"
+        told.append(Fact(label, text, is_wrong=late))
+    return told
+
+
+def _mail() -> list[Fact]:
+    """Each count stops at ten thousand; one statement."""
+    parts = [_count(InboundEmail, state) for state in IN_STATES]
+    parts += [_count(OutboundEmail, state) for state in OUT_STATES]
+    waiting, resting, queued, failed, held = (
+        words.capped(count, COUNTED) for count in db.session.execute(sa.select(*parts)).one()
+    )
+    outbox = "/admin/mail/outbox?state="
+    return [
+        Fact("Waits to be read", waiting, path="/admin/mail/ledger?outcome=waiting"),
+        Fact("In quarantine", resting, path="/admin/mail/quarantine"),
+        Fact("Waits to be sent", queued, path=f"{outbox}queued"),
+        Fact("Failed to be sent", failed, path=f"{outbox}failed"),
+        Fact("Held back, since the address fails", held, path=f"{outbox}held_back"),
+    ]
+
+
+def _count(
+    model: type[InboundEmail | OutboundEmail], state: InboundState | OutboundState
+) -> sa.ScalarSelect[int]:
+    some = sa.select(model.id).where(model.state == state).limit(COUNTED + 1).subquery()
+    return sa.select(sa.func.count()).select_from(some).scalar_subquery()
+
+
+def _disk() -> list[Fact]:
+    settings: Settings = current_app.extensions["settings"]
+    disk = shutil.disk_usage(settings.data_dir)
+    used = round(100 * disk.used / disk.total)
+    free = f"{words.filesize(disk.free)} free of {words.filesize(disk.total)}, {used} % used"
+    return [
+        Fact("Data folder", str(settings.data_dir)),
+        Fact("Disk", free, is_wrong=used >= FULL_PERCENT),
+        Fact("Database", words.filesize(_database_size())),
+    ]
+
+
+def _database_size() -> int:
+    if db.engine.dialect.name == "postgresql":
+        size = db.session.scalar(sa.text("select pg_database_size(current_database())"))
+        return int(size or 0)
+    pages = db.session.scalar(sa.text("pragma page_count")) or 0
+    return int(pages) * int(db.session.scalar(sa.text("pragma page_size")) or 0)
+
+
+def _versions() -> list[Fact]:
+    told = [Fact(name.capitalize(), _version(name)) for name in PACKAGES]
+    dialect = db.engine.dialect
+    number = ".".join(map(str, dialect.server_version_info or ()))
+    name = "PostgreSQL" if dialect.name == "postgresql" else "SQLite"
+    return [*told, Fact("Python", platform.python_version()), Fact(name, number)]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # run from its folder, not installed
+        return "unknown"
