@@ -88,6 +88,7 @@ PARTS = (
         "The desk",
         "shield",
         (
+            Door("Presets", "/admin/presets", "Categories and tags for a use of the desk."),
             Door("API tokens", "/admin/tokens", "Programs that work here, and an end to them."),
             Door("Settings", "/admin/settings", "Name, colour, and times."),
             Door("Audit log", "/admin/audit", "Who changed what here, and when."),
@@ -131,6 +132,7 @@ def init_admin(app: Flask) -> None:
         mail_ledger,
         mail_out,
         people,
+        presets,
         settings,
         system,
         tokens,
@@ -138,5 +140,5 @@ def init_admin(app: Flask) -> None:
 
     app.jinja_env.globals.update(admin_parts=parts, admin_here=here)
     app.register_blueprint(bp)
-    for area in (audit_log, data, mail_ledger, mail_out, people, settings, system, tokens):
+    for area in (audit_log, data, mail_ledger, mail_out, people, presets, settings, system, tokens):
         app.register_blueprint(area.bp)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from app.admin.data import RESOURCES
+from app.admin.frame import PARTS
 from tests.browser.conftest import ROOT, Desk, sign_in
 
 pytestmark = pytest.mark.browser
@@ -44,6 +46,14 @@ FOR_AGENTS = (
     "/desk/search?q=oven",
     "/desk/tickets/new",
     "/account/",
+)
+FOR_ADMINS = (
+    "/admin/",
+    *(door.path for part in PARTS for door in part.doors),
+    *(f"{resource.url}/new" for resource in RESOURCES),
+    *("/admin/categories/1", "/admin/categories/1/deletion", "/admin/policies/1"),
+    *("/admin/calendars/1", "/admin/templates/1", "/admin/people/1"),
+    *("/admin/people/2/deactivation", "/account/two-factor"),
 )
 
 
@@ -134,6 +144,14 @@ def test_merging_tickets_and_people(
     check(page, person)
     check(page, f"{person}/merges?q=other@")
     check(page, str(page.locator("main .lines a").first.get_attribute("href")))
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_pages_for_admins(open_browser: Callable[..., Page], screen: dict[str, Any]) -> None:
+    page = open_browser(**screen)
+    sign_in(page, "admin@desk.example")
+    for path in FOR_ADMINS:
+        check(page, path)
 
 
 @pytest.mark.parametrize("screen", SCREENS)
