@@ -15,7 +15,7 @@ from app.core.jobs import is_stopping
 from app.core.outages import outage
 from app.core.settings_store import setting
 from app.mail.models import InboundEmail, InboundState, RawEmail
-from app.tickets import attachments, lifecycle, undoing
+from app.tickets import attachments, lifecycle, person_merging, undoing
 from app.tickets.models import DecisionRecord, Ticket
 from app.tickets.timeline import System
 from app.tickets.words import Status
@@ -33,6 +33,7 @@ def tidy(now: datetime) -> None:
     """One round of everything here; each part commits by itself."""
     begin_write()
     presence.sweep(now)
+    person_merging.gather_late(now)
     db.session.commit()
     close_resolved(now)
     forget_old(now)

@@ -24,6 +24,7 @@ from app.tickets.timeline import record
 from app.tickets.words import EventKind, Status
 
 UNDO_DAYS = 30
+LATE = timedelta(hours=1)  # longer than reading a mail can take
 ACTIVE = (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
 FILLED = ("name", "phone", "organization_id", "external_id", "tier")  # where the survivor has none
 _quietly = {"synchronize_session": False}
@@ -146,6 +147,32 @@ def undo(done: PersonMerge, merged: Person, survivor: Person, *, by: Person, now
     rechoose = merged.effective_tier != tier
     _tell_tickets(moved["tickets"], told, rechoose=rechoose, by=by, now=now)
     _note("unmerged", merged, merged.display_name, survivor, by=by, now=now)
+
+
+def gather_late(now: datetime) -> int:
+    """Let tickets and comments follow that a mail made for the merged person at that very moment.
+
+    On PostgreSQL a mail may have asked who its sender is just before a merge, and have been
+    committed after it. Returns how many there were; one statement where nobody was merged lately.
+    """
+    lately = sa.select(PersonMerge).where(
+        PersonMerge.merged_at >= now - LATE, PersonMerge.undone_at.is_(None)
+    )
+    count = 0
+    for done in db.session.scalars(lately):
+        survivor_id = db.session.get_one(Person, done.person_id).merged_into_id
+        if survivor_id is None:
+            continue
+        tickets = _move_ids(Ticket.id, Ticket.requester_id, done.person_id, survivor_id)
+        comments = _move_ids(Comment.id, Comment.author_id, done.person_id, survivor_id)
+        if tickets or comments:
+            done.moved = {
+                **done.moved,
+                "tickets": [*done.moved["tickets"], *tickets],
+                "comments": [*done.moved["comments"], *comments],
+            }
+            count += len(tickets) + len(comments)
+    return count
 
 
 def cannot_undo(done: PersonMerge, survivor: Person, *, now: datetime) -> str:

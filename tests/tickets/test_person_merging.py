@@ -197,3 +197,17 @@ def test_open_tickets_tell_it_in_their_history() -> None:
     versions = active.version, over.version
     merge(merged, survivor)
     assert (active.version, over.version) == (versions[0] + 1, versions[1])
+
+
+def test_a_ticket_that_was_just_being_made_follows() -> None:
+    survivor, merged = make_person("a@work.example"), make_person("a@home.example")
+    done = merge(merged, survivor)
+    late, other = make_ticket(merged), make_ticket()
+    whose = other.requester_id
+    assert person_merging.gather_late(utcnow()) == 1
+    assert person_merging.gather_late(utcnow()) == 0
+    db.session.commit()
+    db.session.expire_all()
+    assert (late.requester_id, other.requester_id) == (survivor.id, whose)
+    undo(done)
+    assert late.requester_id == merged.id
