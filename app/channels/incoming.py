@@ -209,12 +209,13 @@ def _open(
     if mail.proof.check is SenderCheck.FAIL:
         forged = f"its sender may be forged, {mail.proof.told}"
         told.append(("threading", f"The sender may be forged: {mail.proof.told}.", []))
-    content = Content(
-        parsed.subject, mail.body, mail.quoted, parsed.html, mail.ids, mail.verdict.reason
-    )
-    is_forward = agent is not None and mail.forwarded is not None
-    if is_forward and mail.forwarded is not None:
-        content = forwarding.content(mail.forwarded, mail.ids)
+    passed_on = mail.forwarded if agent is not None else None
+    if passed_on is not None:
+        content = forwarding.content(passed_on, mail.ids)
+    else:
+        content = Content(
+            parsed.subject, mail.body, mail.quoted, parsed.html, mail.ids, mail.verdict.reason
+        )
     opened = take_in(
         NewTicket(
             subject=content.subject[:500] or "(no subject)",
@@ -236,8 +237,8 @@ def _open(
         ),
         now=now,
     )
-    if is_forward and mail.forwarded is not None:
-        forwarding.propose(opened.id, mail.forwarded, now=now)
+    if passed_on is not None:
+        forwarding.propose(opened.id, passed_on, now=now)
         return InboundState.TICKET, f"Opened {opened.number} of a mail that an agent forwarded."
     _add_cc(mail, opened.id, known={opened.requester_id}, now=now)
     return InboundState.TICKET, f"Opened {opened.number}."
