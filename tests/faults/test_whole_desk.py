@@ -120,7 +120,7 @@ def test_stopped_in_the_middle_of_a_mail(running: Running) -> None:
     assert at_work.wait(20)
     parts = children(running.desk.process.pid)
     everyone = [*parts.values(), *web_processes(parts["web"])]
-    assert len(everyone) == 6
+    assert len(everyone) == 7  # Redis, worker, scheduler, fetcher, web server and its processes
     assert running.desk.stop() < 10
     assert running.desk.process.returncode == 0
     assert not any(map(lives, everyone))
