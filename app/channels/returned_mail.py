@@ -41,6 +41,7 @@ def take(mail: ParsedEmail, why: str, *, now: datetime) -> Outcome:
         return InboundState.IGNORED, f"A delivery report about no mail of ours: {why}."
     about = next((one for one in report.recipients if _is_for(one, email.recipient)), None)
     ticket = _ticket_of(email)
+    db.session.refresh(email, with_for_update=True)  # the ticket first: so does who sends again
     where = f" on {ticket.number}" if ticket else ""
     if email.error.startswith(failing.RETURNED):
         return InboundState.BOUNCE, f"The mail to {email.recipient} had come back before."
@@ -89,11 +90,12 @@ def clear(address: str, *, send_again: bool, by: Person, now: datetime) -> str:
     missed = failing.missed(address)
     if failing.find(address) is None:
         raise NotFound("This address is mailed already.")
+    tickets = list(_tickets(email.ticket_id for email in missed))
     count = failing.clear(address, send_again=send_again, now=now)
     told = f"{by.display_name} cleared the address {address}"
     if count:
         told += f"; {_mails(count)} that it missed will be sent again"
-    for ticket in _tickets(email.ticket_id for email in missed):
+    for ticket in tickets:
         record(ticket, EventKind.ADDRESS_CLEARED, by=by, now=now, new=told)
     return f"{told}."
 
@@ -109,13 +111,14 @@ def use_instead(person: Person, fails: str, other: str, *, by: Person, now: date
         raise NotFound("This address is mailed already.")
     addresses.make_main(person, other, by=by)
     missed = failing.missed(fails)
+    tickets = list(_tickets(email.ticket_id for email in missed))
     for email in missed:
         email.recipient = other
     db.session.flush()
     count = outbox.send_again([email.id for email in missed], now=now)
     told = f"{by.display_name} mails {person.display_name} at {other} instead of {fails}"
     told += f"; {_mails(count)} that they missed will be sent there" if count else ""
-    for ticket in _tickets(email.ticket_id for email in missed):
+    for ticket in tickets:
         record(ticket, EventKind.ADDRESS_CLEARED, by=by, now=now, new=told)
     return f"{told}."
 
@@ -125,17 +128,17 @@ def _mails(count: int) -> str:
 
 
 def _our_mail(mail: ParsedEmail, report: Bounce) -> OutboundEmail | None:
-    """The mail of ours that a report is about, locked; by Message-ID, then by return token."""
+    """The mail of ours that a report is about; by Message-ID, then by return token."""
     ids = [report.original_message_id, *mail.in_reply_to, *reversed(mail.references)]
     wanted = list(dict.fromkeys(one for one in ids if one))[:50]
     if wanted:
         ours = sa.select(OutboundEmail).where(OutboundEmail.message_id.in_(wanted))
-        found = {row.message_id: row for row in db.session.scalars(ours.with_for_update())}
+        found = {row.message_id: row for row in db.session.scalars(ours)}
         for message_id in wanted:
             if message_id in found:
                 return found[message_id]
     for email_id in mailboxes.returned_ids(mail.recipients):
-        email = db.session.get(OutboundEmail, email_id, with_for_update=True)
+        email = db.session.get(OutboundEmail, email_id)
         if email is not None:
             return email
     return None
