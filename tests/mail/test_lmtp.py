@@ -33,14 +33,12 @@ SETTINGS = {"DESKHAND_MAIL_FROM": SUPPORT, "DESKHAND_LOG_LEVEL": "ERROR"}
 numbers = count(1)
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("pg", marks=pytest.mark.postgres)])
-def desk(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A desk with a mailbox beside that of ``DESKHAND_MAIL_FROM``, which the first mail makes."""
     folder = tmp_path_factory.mktemp("lmtp")
     settings = dict(SETTINGS)
-    if request.param == "pg":
+    if os.environ.get("TEST_DATABASE_URL"):
         settings["DESKHAND_DATABASE_URL"] = servers.postgres_url("lmtp")
         (folder / "database").write_text(settings["DESKHAND_DATABASE_URL"])
     with own_app(folder, **settings):
