@@ -69,17 +69,17 @@ class ImapAccount:
 
     @property
     def password(self) -> str:
-        """The password.
+        """The password; empty where none was entered.
 
         Raises:
             app.core.sealing.Unreadable: the ``SECRET_KEY`` has changed.
         """
-        return unseal(self.sealed)
+        return unseal(self.sealed) if self.sealed else ""
 
     @property
     def oauth2(self) -> OAuth2:
         """The client of an account that signs in with tokens; raises like `password`."""
-        return OAuth2(**json.loads(unseal(self.sealed)))
+        return OAuth2(**json.loads(unseal(self.sealed))) if self.sealed else OAuth2("", "", "", "")
 
 
 def imap_accounts() -> list[ImapAccount]:

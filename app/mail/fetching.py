@@ -204,7 +204,7 @@ def _groups(client: Client, due: Sequence[int], *, careful: bool) -> Iterator[di
         told = client.fetch(due[first : first + SIZES_AT_ONCE], ["RFC822.SIZE"])
         group: dict[int, int] = {}
         for uid in sorted(told):  # those that are gone meanwhile are not among them
-            size = int(told[uid].get(b"RFC822.SIZE", 0))
+            size = int(told[uid].get(b"RFC822.SIZE", 0)) or GROUP_BYTES  # unknown: it goes alone
             if group and (len(group) >= most or sum(group.values()) + size > GROUP_BYTES):
                 yield group
                 group = {}

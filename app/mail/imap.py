@@ -10,7 +10,12 @@ from contextlib import suppress
 from typing import Any
 
 from imapclient import SEEN, IMAPClient, SocketTimeout
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
+from imapclient.exceptions import (
+    IMAPClientAbortError,
+    IMAPClientError,
+    IMAPClientReadOnlyError,
+    LoginError,
+)
 
 from app.core.errors import DomainError
 from app.mail.credentials import ImapAccount
@@ -174,6 +179,8 @@ def words(error: BaseException) -> str:
             return "Nothing listens on that port of the server."
         case OSError():
             return f"The connection was lost: {error.strerror or told}"
+        case IMAPClientReadOnlyError():
+            return f"We may read the folder, but neither flag nor move what is in it: {told}"
         case IMAPClientAbortError():
             return f"The connection was lost: {told}"
     return told or type(error).__name__

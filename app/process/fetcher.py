@@ -8,9 +8,10 @@ import sqlite3
 import sys
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 from types import FrameType
-from urllib.parse import urlsplit
 
+from app.process.heap import share_one_heap
 from app.process.migrations import wait_for_migrations
 from app.settings import Settings
 
@@ -46,6 +47,7 @@ def _watch(settings: Settings) -> bool:
     over: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: over.append(number))
+    share_one_heap()
     app = create_store(settings)
     wait_for_migrations(app)
     if settings.imap_url is not None:
@@ -67,10 +69,10 @@ def _has_mailbox(settings: Settings) -> bool:
         with suppress(psycopg.Error), psycopg.connect(url, connect_timeout=5) as connection:
             return connection.execute(SOME).fetchone() is not None
         return False
-    path = urlsplit(settings.database_url).path
+    path = Path(settings.database_url.removeprefix("sqlite:///").partition("?")[0])
     with (
         suppress(sqlite3.Error),  # not made or not migrated yet
-        closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection,
+        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection,
     ):
         return connection.execute(SOME).fetchone() is not None
     return False

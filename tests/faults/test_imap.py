@@ -18,9 +18,18 @@ from flask import Flask
 
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
+from app.core.sealing import seal
 from app.mail import fetch_state, fetching
 from app.mail.credentials import imap_accounts, make_first_mailbox
-from app.mail.models import AfterStoring, InboundEmail, Mailbox, MailboxPoll, MailReceipt
+from app.mail.models import (
+    AfterStoring,
+    InboundEmail,
+    Incoming,
+    Mailbox,
+    MailboxPoll,
+    MailReceipt,
+    Security,
+)
 from tests.faults.conftest import own_app
 from tests.mail.dovecot import PASSWORD, Dovecot, dovecot
 from tests.mail.proxy import Proxy, proxy_to
@@ -76,10 +85,9 @@ def test_killed_between_storing_and_filing_files_the_next_time(
     with proxy_to(server.port) as proxy, desk(tmp_path / "data", "killed", proxy.port):
         begin_write()
         row = db.session.scalars(sa.select(Mailbox)).one()
-        row.incoming = "imap"  # type: ignore[assignment]
+        row.incoming, row.imap_security = Incoming.IMAP, Security.NONE
         row.imap_host, row.imap_port, row.imap_user = "127.0.0.1", proxy.port, "killed"
-        row.imap_security = "none"  # type: ignore[assignment]
-        row.imap_secret = imap_accounts()[0].sealed
+        row.imap_secret = seal(PASSWORD)
         row.imap_after, row.imap_after_folder = AfterStoring.MOVE, "Done"
         db.session.commit()
         for moment in (b" UID MOVE ", b" UID MOVE "):
@@ -216,6 +224,50 @@ def test_a_mail_that_comes_before_idle_has_begun_is_seen_at_once(
             client.wait_for_news(30)
             assert time.monotonic() - began < 5
             assert fetching.take_round(client, account).stored == 1
+
+
+def test_a_mailbox_is_fetched_from_when_an_admin_adds_it_until_it_is_switched_off(
+    server: Dovecot, tmp_path: Path
+) -> None:
+    """Without one the process takes little memory: it has not loaded the application."""
+    folder = tmp_path / "data"
+    server.add("added", mail("One"))
+    with own_app(folder):
+        process = subprocess.Popen(
+            [*DESKHAND, "imap"], env=environment(folder, DESKHAND_LOG_LEVEL="ERROR")
+        )
+        try:
+            begin_write()
+            row = Mailbox(
+                address="help@desk.example",
+                created_at=utcnow(),
+                incoming=Incoming.IMAP,
+                imap_host="127.0.0.1",
+                imap_port=server.port,
+                imap_security=Security.NONE,
+                imap_user="added",
+                imap_secret=seal(PASSWORD),
+            )
+            db.session.add(row)
+            db.session.commit()
+            wait_until(lambda: counts() == (1, 1), 30)
+            assert _kilobytes(process.pid) > 40_000
+            begin_write()
+            row.is_active = False
+            db.session.commit()
+            wait_until(lambda: _kilobytes(process.pid) < 30_000, 30)
+            server.add("added", mail("Two"))
+            assert process.poll() is None
+        finally:
+            process.terminate()
+            assert process.wait(timeout=10) in (0, -signal.SIGTERM)
+        assert counts() == (1, 1)
+
+
+def _kilobytes(pid: int) -> int:
+    """Memory of a process that is its alone."""
+    told = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(int(line.split()[1]) for line in told.splitlines() if line.startswith("Private_"))
 
 
 def test_the_worker_stands_in_for_a_fetcher_that_died(server: Dovecot, tmp_path: Path) -> None:
