@@ -74,6 +74,20 @@ CASES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "[TKT-7K2M9QXA] Resolution is overdue: Panel & <b>door</b>",
         ["was due on 23 November 2026, 16:40 (UTC)"],
     ),
+    "mail_alarm": (
+        {
+            "alarms": [
+                {
+                    "title": "Sending stands still",
+                    "text": "421 <busy>",
+                    "since": NOW.isoformat(),
+                    "at": "/admin/outbox",
+                }
+            ]
+        },
+        "Deskhand: Sending stands still",
+        ["since 23 November 2026, 16:40 (UTC)", "421 <busy>", "http://localhost/admin/outbox"],
+    ),
     "template_test": (
         {"subject": "We have it", "body": "Hello Ann"},
         "Test: We have it",
