@@ -10,6 +10,7 @@ from flask.cli import with_appcontext
 
 from app.accounts import invitations, passwords, people, tokens
 from app.accounts.models import Person, PersonEmail, Role
+from app.core import audit
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Invalid, NotFound
@@ -44,6 +45,7 @@ def create_user(email: str, name: str, role: str, password_stdin: bool) -> None:
     )
     # Whoever may run this command vouches for the address.
     people.prove(people.normal_address(email), now=utcnow())
+    _note("created", person)
     db.session.commit()
     click.echo(f"{people.normal_address(email)} is {person.role.value} now.")
 
@@ -62,7 +64,7 @@ def invite_user(email: str, name: str, role: str) -> None:
     """Mail somebody a link to join the team."""
     begin_write()
     name = _line(name, people.NAME_LENGTH)
-    invitations.invite(email, name=name, role=Role(role), by=None, now=utcnow())
+    _note("invited", invitations.invite(email, name=name, role=Role(role), by=None, now=utcnow()))
     db.session.commit()
     click.echo(f"An invitation to {people.normal_address(email)} is in the outbox.")
 
@@ -88,6 +90,11 @@ def create_token(email: str, name: str) -> None:
     made = tokens.make_token(person, _line(name, 100), now=utcnow())
     db.session.commit()
     click.echo(made)
+
+
+def _note(action: str, person: Person) -> None:
+    thing = (action, "person", person.id, person.display_name)
+    audit.write(*thing, field="Role", new=person.role.value, by=None, now=utcnow())
 
 
 def _read_password() -> str:

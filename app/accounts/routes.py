@@ -17,6 +17,7 @@ from app.accounts.forms import (
 )
 from app.accounts.models import LinkPurpose, OneTimeLink, Person, Role
 from app.accounts.second_factor_routes import enter
+from app.core import audit
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.core.errors import Conflict, DomainError
@@ -228,6 +229,8 @@ def make_first_admin() -> ResponseReturnValue:
         page = render_template("accounts/first_admin.html", form=form, problem=error.message)
         return page, 422
     links.use(link, now=utcnow())
+    thing = ("created", "person", person.id, person.display_name)
+    audit.write(*thing, field="Role", new=Role.ADMIN.value, by=person, now=utcnow())
     sign_in.sign_in(person)
     db.session.commit()
     flash("Your desk is ready, and you are its admin.", "success")

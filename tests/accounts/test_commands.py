@@ -10,6 +10,7 @@ from flask import Flask
 from app.accounts import commands, passwords, tokens
 from app.accounts.models import Person, Role
 from app.cli import Commands
+from app.core.audit import AuditEntry
 from app.core.db import db
 from tests.accounts.pages import mails
 from tests.factories import make_agent, make_person
@@ -50,6 +51,8 @@ def test_a_person_is_made_with_role_and_password(app: Flask) -> None:
     assert (ada.role, ada.name, ada.email) == (Role.ADMIN, "Ada", "ada@desk.example")
     assert passwords.matches(ada.password_hash, PASSWORD)
     assert ada.emails[0].proven_at is not None
+    line = db.session.scalars(sa.select(AuditEntry)).one()
+    assert (line.actor_name, line.action, line.to_value) == ("Command line", "created", "admin")
 
 
 def test_without_a_password_one_signs_in_by_mail(app: Flask) -> None:
