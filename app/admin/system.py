@@ -36,7 +36,14 @@ JOBS = {
 }
 LATE_SECONDS = 300  # each runs once a minute
 FULL_PERCENT = 90
-PACKAGES = ("deskhand", "flask", "sqlalchemy", "rq", "redis")
+GIGABYTE = 1_000_000_000
+PACKAGES = {
+    "deskhand": "Deskhand",
+    "flask": "Flask",
+    "sqlalchemy": "SQLAlchemy",
+    "rq": "RQ",
+    "redis": "Redis, the client",
+}
 COUNTED = 10_000
 IN_STATES = (InboundState.WAITING, InboundState.QUARANTINED)
 OUT_STATES = (OutboundState.QUEUED, OutboundState.FAILED, OutboundState.HELD_BACK)
@@ -126,8 +133,8 @@ def _count(
 def _disk() -> list[Fact]:
     settings: Settings = current_app.extensions["settings"]
     disk = shutil.disk_usage(settings.data_dir)
-    used = round(100 * disk.used / disk.total)
-    free = f"{words.filesize(disk.free)} free of {words.filesize(disk.total)}, {used} % used"
+    used = round(100 * (1 - disk.free / disk.total))  # what is kept for root alone is used, too
+    free = f"{disk.free / GIGABYTE:,.1f} GB free of {disk.total / GIGABYTE:,.0f} GB, {used} % used"
     return [
         Fact("Data folder", str(settings.data_dir)),
         Fact("Disk", free, is_wrong=used >= FULL_PERCENT),
@@ -144,7 +151,7 @@ def _database_size() -> int:
 
 
 def _versions() -> list[Fact]:
-    told = [Fact(name.capitalize(), _version(name)) for name in PACKAGES]
+    told = [Fact(label, _version(name)) for name, label in PACKAGES.items()]
     dialect = db.engine.dialect
     number = ".".join(map(str, dialect.server_version_info or ()))
     name = "PostgreSQL" if dialect.name == "postgresql" else "SQLite"

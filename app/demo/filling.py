@@ -23,7 +23,7 @@ from app.demo import company
 from app.demo.company import DOMAIN, HISTORY
 from app.demo.drafts import Draft, World
 from app.demo.stories import Story
-from app.mail.models import InboundEmail, InboundState, RawEmail
+from app.mail.models import Channel, InboundEmail, InboundState, MailReceipt, RawEmail
 from app.routing.rules import Agent, Desk, active_rules, hindrance
 from app.search.bulk import index_built_afterwards
 from app.tickets import catalog
@@ -57,6 +57,7 @@ TABLES: dict[str, Any] = {
     "attachment": Attachment.__table__,
     "inbound_email": InboundEmail.__table__,
     "raw_email": RawEmail.__table__,
+    "mail_receipt": MailReceipt.__table__,
     "held_email": HeldEmail.__table__,
     "participant": Participant.__table__,
 }
@@ -206,7 +207,7 @@ def _hold(connection: sa.Connection, world: World, drafts: Sequence[Draft]) -> N
                 "subject": subject[:500],
                 "size": len(raw),
                 "state": InboundState.HELD,
-                "reason": reason,
+                "reason": f"Held on {draft.number}: {reason}",
                 "attempts": 1,
                 "received_at": at,
                 "due_at": at,
@@ -214,6 +215,15 @@ def _hold(connection: sa.Connection, world: World, drafts: Sequence[Draft]) -> N
             }
         )
         world.tables["raw_email"].append({"inbound_email_id": mail_id, "raw": raw})
+        world.tables["mail_receipt"].append(
+            {
+                "mailbox_id": world.company.mailbox_id,
+                "channel": Channel.LMTP,
+                "inbound_email_id": mail_id,
+                "attempts": 1,
+                "received_at": at,
+            }
+        )
         world.tables["held_email"].append(
             {
                 "ticket_id": draft.id,
