@@ -37,6 +37,7 @@ SCREENS = [
 ]
 FOR_EVERYBODY = ("/", "/tickets/new", "/login", "/login/link", "/password-reset", "/nowhere")
 FOR_CUSTOMERS = ("/", "/tickets", "/tickets/new", "/account/")
+SPAM = "From: a@b.example\nSubject: Win\nX-Spam-Flag: YES\n\nWin " + "w" * 200
 CHANGES = ("status", "priority", "assignment", "category", "tags", "subject", "fields")
 FOR_AGENTS = (
     "/desk/",
@@ -54,6 +55,7 @@ FOR_ADMINS = (
     *("/admin/categories/1", "/admin/categories/1/deletion", "/admin/policies/1"),
     *("/admin/calendars/1", "/admin/templates/1", "/admin/people/1"),
     *("/admin/people/2/deactivation", "/account/two-factor"),
+    *("/admin/mail/ledger/counts", "/admin/mail/ledger/1", "/admin/mailboxes/1"),
 )
 
 
@@ -64,6 +66,12 @@ def check(page: Page, path: str) -> None:
     assert found == [], path
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert wide <= 0, f"{path} is {wide} px wider than the screen"
+
+
+@pytest.fixture(scope="session")
+def quarantined(desk: Desk) -> None:
+    """A mail that rests in quarantine, the first of the ledger."""
+    desk.command("mail", "ingest", stdin=SPAM)
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +155,9 @@ def test_merging_tickets_and_people(
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_pages_for_admins(open_browser: Callable[..., Page], screen: dict[str, Any]) -> None:
+def test_pages_for_admins(
+    open_browser: Callable[..., Page], quarantined: None, screen: dict[str, Any]
+) -> None:
     page = open_browser(**screen)
     sign_in(page, "admin@desk.example")
     for path in FOR_ADMINS:
