@@ -283,4 +283,3 @@ MENTIONS: dict[type[Base], tuple[Mention, ...]] = {
     Category: (_condition("categories"), _filter("category", "key"), _change("category", "id")),
     Tag: (_filter("tag", "name"), _change("tags", "name"), _step(EscalationKind.ADD_TAG, "name")),
 }
-ADMINISTERED = (Group, Category, Subcategory, Skill, Calendar, Tag, Organization, CustomField)

@@ -67,7 +67,6 @@ class Resource:
         is_replaceable: deleting it may put another one in its place: each row of *found* that
             *may_replace* it.
         refuse_delete: raises DomainError where it has to stay.
-        after_delete: what else is to do then.
         saved_notice: what to say beside "is saved".
         press: what another button of the form does (``press`` is its value); what to say then. The
             form comes back unsaved.
@@ -94,7 +93,6 @@ class Resource:
     is_replaceable: bool = True
     may_replace: Callable[[Any, Any], bool] = lambda thing, row: True
     refuse_delete: Callable[[Any], None] = lambda thing: None
-    after_delete: Callable[[Any], None] = lambda thing: None
     delete_words: Callable[[Any], str] = lambda thing: ""
     saved_notice: Callable[[Any], str] = lambda thing: ""
     press: Callable[[str, Any | None, Any], str] | None = None

@@ -15,7 +15,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.unique import unique
 from app.tickets import catalog
 from app.tickets.categories import free_key
-from app.tickets.models import Category, CustomField, Ticket
+from app.tickets.models import Category, CustomField
 
 KINDS = {
     "text": "Text",
@@ -81,21 +81,6 @@ def save(
         *("custom field", field.id, field.label), before=before, after=facts(field), by=by, now=now
     )
     return field
-
-
-def delete(field: CustomField, *, by: Person, now: datetime) -> None:
-    """Delete a field. Its values stay on tickets, unseen, as do the lines of their history."""
-    audit.note(
-        *("custom field", field.id, field.label), before=facts(field), after={}, by=by, now=now
-    )
-    db.session.delete(field)
-
-
-def count_tickets(field: CustomField, *, most: int) -> int:
-    """How many tickets have a value of it, counted as far as *most* + 1; reads them all."""
-    value = Ticket.custom_fields[field.key].as_string()
-    found = sa.select(sa.literal(1)).where(value.is_not(None)).limit(most + 1).subquery()
-    return db.session.scalars(sa.select(sa.func.count()).select_from(found)).one()
 
 
 def _check(kind: str, choices: list[str], is_required: bool) -> None:
