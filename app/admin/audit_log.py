@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, render_template, request, stream_with_context
@@ -16,21 +14,19 @@ from wtforms import DateField, SearchField, SelectField
 from wtforms.validators import Length, Optional
 
 from app.accounts import directory
-from app.accounts.access import admin_required, current_person
+from app.accounts.access import admin_required
+from app.admin import keyset
 from app.admin.forms import AdminForm, options
 from app.core import csv_export
 from app.core.audit import AuditEntry
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Invalid
-from app.core.paging import MOST_ID, Page
-from app.core.settings_store import setting
 from app.web import words
 from app.web.forms import one_line, stripped
 
 bp = Blueprint("audit", __name__, url_prefix="/admin")
 
-ROWS = 50
 BATCH = 500
 HEAD = (
     *("When (UTC)", "Who", "Action", "What", "Id", "Name", "Field", "From", "To"),
@@ -97,18 +93,8 @@ def index() -> ResponseReturnValue:
         query = _narrowed(query, form)
     else:
         query, status = query.where(sa.false()), 422
-    before = _before()
-    if before:
-        query = query.where(AuditEntry.id < before)
-    found = db.session.execute(query.order_by(AuditEntry.id.desc()).limit(ROWS + 1)).all()
-    shown = found[:ROWS]
+    shown, page = keyset.newest(query, AuditEntry.id, path="/admin/audit", one="line", many="lines")
     asked = {k: v for k, v in request.args.items() if k != "before" and v}
-    further = urlencode({**asked, "before": shown[-1].id}) if len(found) > ROWS else ""
-    page = Page(
-        text=f"{len(shown)} lines",
-        previous=f"/admin/audit?{urlencode(asked)}" if before else None,
-        next=f"/admin/audit?{further}" if further else None,
-    )
     body = render_template(
         "admin/audit.html",
         form=form,
@@ -158,34 +144,14 @@ def _narrowed(query: Any, form: SearchForm) -> Any:
     if form.who.data:
         query = query.where(AuditEntry.actor_id == int(form.who.data))
     if form.since.data:
-        query = query.where(AuditEntry.created_at >= _midnight(form.since.data))
+        query = query.where(AuditEntry.created_at >= keyset.midnight(form.since.data))
     if form.until.data:
-        query = query.where(AuditEntry.created_at < _midnight(form.until.data, days_later=1))
+        query = query.where(AuditEntry.created_at < keyset.midnight(form.until.data, days_later=1))
     return query
 
 
-def _zone() -> ZoneInfo:
-    return words.zone(current_person().time_zone or setting("time_zone"))
-
-
-def _midnight(day: date, *, days_later: int = 0) -> datetime:
-    """The day's beginning where the viewer is."""
-    try:
-        day += timedelta(days=days_later)
-        return datetime.combine(day, time(), _zone()).astimezone(UTC)
-    except OverflowError:
-        raise Invalid("There is no such day.") from None
-
-
-def _before() -> int:
-    text = request.args.get("before", "0")
-    if not text.isascii() or not text.isdigit() or len(text) > 10 or int(text) > MOST_ID:
-        raise Invalid("There is no such page of this list. Start from its first.")
-    return int(text)
-
-
 def _row(row: Any) -> LogRow:
-    now, zone = utcnow(), _zone()
+    now, zone = utcnow(), keyset.zone()
     return LogRow(
         when_text=words.moment(row.created_at, now, zone),
         when_iso=words.iso(row.created_at),

@@ -10,8 +10,9 @@ import pytest
 from app.core.sealing import seal
 from app.mail.credentials import ImapAccount
 from app.mail.models import AfterStoring, Security
-from app.mail.trying import try_connection
+from app.mail.trying import try_connection, try_sending
 from tests.mail.dovecot import Dovecot
+from tests.mail.smtp import smtp_server
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -59,3 +60,16 @@ def test_trying_changes_nothing(
     with server.client(user) as client:
         assert client.search("UNSEEN") == [1]
         assert not client.folder_exists("Done")
+
+
+def test_a_server_for_sending_is_tried_without_a_mail() -> None:
+    with smtp_server() as inbox:
+        [step] = try_sending(inbox.url, "desk.example")
+        assert (step.is_ok, step.told) == (True, f"{inbox.url} takes mail from us.")
+        login = inbox.url.replace("//", "//ann:s3cret@")
+        [step] = try_sending(login, "desk.example")
+        assert not step.is_ok
+        assert "s3cret" not in step.told
+        assert inbox.envelopes == []
+    [step] = try_sending(inbox.url, "desk.example")
+    assert not step.is_ok
