@@ -66,7 +66,10 @@ class Intruder:
         sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
         if self.bearer and path.startswith("/api/"):
             sent["Authorization"] = f"Bearer {self.bearer}"
-        answer = self.client.open(path, method=method, headers=sent | (headers or {}), **options)
+        # Buffered: what is streamed has to be read where the request ran.
+        answer = self.client.open(
+            path, method=method, headers=sent | (headers or {}), buffered=True, **options
+        )
         text = answer.get_data().decode("utf-8", "replace") + str(answer.headers)
         answer.close()
         told = f"{self.name}: {method} {path!r:.200} {options!r:.300} {headers!r:.200}"
