@@ -15,7 +15,7 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from werkzeug.routing import Rule
+from werkzeug.routing import AnyConverter, Rule
 
 from app.accounts import tokens
 from app.core.clock import utcnow
@@ -126,6 +126,9 @@ def paths(rule: Rule, world: World) -> Iterator[str]:
             "name": "x",
             "version": "x",
         }
+        for name, converter in rule._converters.items():
+            if isinstance(converter, AnyConverter):
+                values[name] = min(converter.items)
         values |= rule.defaults or {}
         built = rule.build({name: values.get(name, 1) for name in rule.arguments})
         assert built is not None
