@@ -157,7 +157,7 @@ SECTIONS = {
 
 
 @bp.get("/settings", defaults={"path": ""})
-@bp.get("/settings/<any(mail):path>")
+@bp.get("/settings/mail", defaults={"path": "mail"})
 @admin_required
 def show(path: str) -> ResponseReturnValue:
     """One form of settings, as they are."""
@@ -166,7 +166,7 @@ def show(path: str) -> ResponseReturnValue:
 
 
 @bp.post("/settings", defaults={"path": ""})
-@bp.post("/settings/<any(mail):path>")
+@bp.post("/settings/mail", defaults={"path": "mail"})
 @admin_required
 def change(path: str) -> ResponseReturnValue:
     """Change them."""

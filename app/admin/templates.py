@@ -120,9 +120,10 @@ def _press(press: str, row: AutoResponseTemplate | None, form: TemplateForm) -> 
 def _beside(row: AutoResponseTemplate | None, form: TemplateForm) -> dict[str, Any]:
     """How it reads, for the ticket that was asked for, the newest, or an example."""
     shown = {"placeholders": templates.PLACEHOLDERS, "preview": None, "tried": None}
+    about = next((i for i in catalog.categories() if str(i) == form.category.data), 0)
     try:
-        ticket = templates.newest_ticket(int(form.category.data or 0), form.number.data or "")
-    except (Invalid, ValueError):
+        ticket = templates.newest_ticket(about, form.number.data or "")
+    except Invalid:
         return shown
     subject, body = form.subject.data or "", form.body.data or ""
     preview = templates.preview(subject, body, ticket, now=utcnow())
