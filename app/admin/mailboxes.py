@@ -401,7 +401,7 @@ def _press(press: str, box: Mailbox | None, form: MailboxForm) -> str:
         step = trying.Step("Server", False, "There is none: mails stay in the outbox.")
         steps.append(("Outgoing", step))
     form.steps = steps
-    return "Tried. Nothing is saved yet."
+    return "Nothing is saved yet. Passwords are not sent back: enter new ones again, then save."
 
 
 def _beside(box: Mailbox | None, form: Any) -> dict[str, Any]:
