@@ -63,20 +63,18 @@ class Writer:
 
 
 def members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Each member's name with its bytes, in the order of the archive.
+    """Each member's name with its bytes, in the order of the archive. Reading may raise as below.
 
     Raises:
-        BrokenBackup: not an archive of ours, or cut short.
+        BrokenBackup: it holds something else.
+        tarfile.TarError: no archive, or cut short.
     """
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for info in tar:
-                source = tar.extractfile(info) if info.isreg() else None
-                if source is None or not _NAME.fullmatch(info.name):
-                    raise BrokenBackup(f"{path} holds something that no backup has: {info.name!r}")
-                yield info.name, source
-    except (tarfile.TarError, EOFError) as error:
-        raise BrokenBackup(f"{path} is no backup, or was cut short: {error}") from None
+    with tarfile.open(path, "r:") as tar:
+        for info in tar:
+            source = tar.extractfile(info) if info.isreg() else None
+            if source is None or not _NAME.fullmatch(info.name):
+                raise BrokenBackup(f"{path} holds something that no backup has: {info.name!r}")
+            yield info.name, source
 
 
 def check(path: Path) -> dict[str, Any]:
@@ -85,16 +83,10 @@ def check(path: Path) -> dict[str, Any]:
     Raises:
         BrokenBackup: something is missing or not as it was written.
     """
-    found: dict[str, str] = {}
-    manifest: dict[str, Any] = {}
-    for name, source in members(path):
-        if name == MANIFEST:
-            manifest = json.load(source)
-            continue
-        digest = hashlib.sha256()
-        while piece := source.read(PIECE):
-            digest.update(piece)
-        found[name] = digest.hexdigest()
+    try:
+        manifest, found = _read(path)
+    except (tarfile.TarError, EOFError) as error:
+        raise BrokenBackup(f"{path} is no backup, or was cut short: {error}") from None
     if not manifest:
         raise BrokenBackup(f"{path} was cut short: its end is missing")
     if manifest.get("format") != FORMAT:
@@ -103,3 +95,18 @@ def check(path: Path) -> dict[str, Any]:
     if wrong := sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name)):
         raise BrokenBackup(f"{path} is damaged: {', '.join(wrong[:3])} is not what was written")
     return manifest
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The manifest ({} where there is none), and the hashes of all other members."""
+    manifest: dict[str, Any] = {}
+    found: dict[str, str] = {}
+    for name, source in members(path):
+        if name == MANIFEST:
+            manifest = json.load(source)
+            continue
+        digest = hashlib.sha256()
+        while piece := source.read(PIECE):
+            digest.update(piece)
+        found[name] = digest.hexdigest()
+    return manifest, found

@@ -171,7 +171,7 @@ def test_a_damaged_file_is_told_before_anything_changes(desk: Desk, tmp_path: Pa
     with tarfile.open(backup_of(desk)) as tar:
         at = tar.getmember("tables/ticket.jsonl.gz").offset_data + 50
     broken = {
-        "cut": whole[: len(whole) // 2],
+        **{f"cut at {part}": whole[: len(whole) * part // 10] for part in range(1, 10)},
         "short": whole[:1000],
         "empty": b"",
         "turned": whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :],
