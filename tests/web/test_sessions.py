@@ -52,7 +52,8 @@ def test_a_request_changes_its_own_session_only(cookies: Any) -> None:
 def test_a_forged_cookie_opens_nothing(cookies: Any) -> None:
     value = cookies.sign(_user_id="key")
     cookies.open(value)
-    forged = value[:-1] + ("A" if value[-1] != "A" else "B")
+    start, sign, signature = value.rpartition(".")
+    forged = start + sign + signature[::-1]  # its last letter alone has bits that mean nothing
     assert cookies.open(forged) == {}
     assert cookies.open("") == {}
 
