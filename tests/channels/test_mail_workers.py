@@ -11,25 +11,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from aiosmtpd.smtp import Envelope
-from flask import Flask
-from flask_migrate import upgrade
 
-from app import create_app
-from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.mail import delivery, outbox, receiving
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
-from app.settings import load
 from app.tickets.models import Comment, Ticket
-from tests import servers
-from tests.mail.smtp import Inbox, smtp_server
+from tests.mail.smtp import Inbox
 
 PROCESSES = 2
 ROUNDS_OF_KILLS = 2
@@ -37,29 +30,6 @@ MAILS = 150
 LEASE_MINUTES = 6  # each round plays so much later, when the leases of the dead are over
 
 pytestmark = [pytest.mark.real_commits, pytest.mark.slow]
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[dict[str, str], Inbox]]:
-    """The environment of a desk of its own, and its mail server; its application context is on."""
-    with smtp_server() as inbox:
-        environ = {
-            "DESKHAND_DATA_DIR": str(tmp_path),
-            "DESKHAND_REDIS_URL": servers.redis_url(),
-            "DESKHAND_LOG_LEVEL": "WARNING",
-            "DESKHAND_MAIL_FROM": "support@desk.example",
-            "DESKHAND_SMTP_URL": inbox.url,
-        }
-        if request.param == "postgres":
-            environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("mail_workers")
-        app: Flask = create_app(load(environ))
-        with app.app_context():
-            upgrade()
-            cache.clear()
-            yield environ, inbox
-            close_session()
-            db.engine.dispose()
-            cache.clear()
 
 
 @contextmanager

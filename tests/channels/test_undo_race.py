@@ -3,54 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
-from flask_migrate import upgrade
 
-from app import create_app
 from app.accounts.models import Person
-from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.mail.models import OutboundEmail, OutboundState
-from app.settings import load
 from app.tickets import conversation, undoing
 from app.tickets.models import Comment, ReplyDraft, Ticket
-from tests import factories, servers
+from tests import factories
 from tests.channels.test_mail_workers import workers
-from tests.mail.smtp import Inbox, smtp_server
+from tests.mail.smtp import Inbox
 
 REPLIES = 40
 FOLLOWERS = 1  # each reply goes to two people: both mails wait, or none
 
 pytestmark = [pytest.mark.real_commits, pytest.mark.slow]
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[dict[str, str], Inbox]]:
-    with smtp_server() as inbox:
-        environ = {
-            "DESKHAND_DATA_DIR": str(tmp_path),
-            "DESKHAND_REDIS_URL": servers.redis_url(),
-            "DESKHAND_LOG_LEVEL": "WARNING",
-            "DESKHAND_MAIL_FROM": "support@desk.example",
-            "DESKHAND_SMTP_URL": inbox.url,
-        }
-        if request.param == "postgres":
-            environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("undo_race")
-        app: Flask = create_app(load(environ))
-        with app.app_context():
-            upgrade()
-            cache.clear()
-            yield environ, inbox
-            close_session()
-            db.engine.dispose()
-            cache.clear()
 
 
 def replies() -> tuple[int, list[tuple[int, int]]]:
