@@ -53,12 +53,13 @@ class Inbox:
         self.received.extend((recipient, message) for recipient in envelope.rcpt_tos)
         return "250 OK"
 
-    def wait_for(self, recipient: str, text: str) -> EmailMessage:
-        """The first mail to *recipient* with *text* in subject or body."""
+    def wait_for(self, recipient: str | tuple[str, ...], text: str) -> EmailMessage:
+        """The first mail to *recipient*, or one of them, with *text* in subject or body."""
+        wanted = (recipient,) if isinstance(recipient, str) else recipient
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             for to, message in self.received:
-                if to == recipient and (text in body(message) or text in str(message["Subject"])):
+                if to in wanted and (text in body(message) or text in str(message["Subject"])):
                     return message
             time.sleep(0.1)
         got = [(to, str(message["Subject"])) for to, message in self.received]
