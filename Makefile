@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: setup ## Run everything; the first start prints the link that makes the admin
 	@$(BIN)/deskhand run $(ARGS)
@@ -27,6 +27,9 @@ test: setup-dev ## Check and test everything, on SQLite and PostgreSQL (ARGS for
 soak: setup-dev ## Let mail flow for many minutes while everything is killed in turn
 	@$(BIN)/pytest -m soak -s tests/faults $(ARGS)
 
+requirements: setup-dev ## Write docs/requirements.md: which tests show which requirement
+	@$(BIN)/python -m tests.requirements
+
 check: setup-dev ## Check style, types and the direction of imports
 	@scripts/check.sh
 
@@ -40,7 +43,7 @@ setup-dev: .venv/installed-dev static/vendor/icons.svg ## Install what developme
 lock: setup-dev ## Write the lock files from pyproject.toml and package.json (ARGS=-U: newest)
 	@scripts/lock.sh $(ARGS) && scripts/npm.sh $(if $(ARGS),update,install) --silent
 
-.PHONY: help run dev demo migrate test soak check fmt setup setup-dev lock
+.PHONY: help run dev demo migrate test soak requirements check fmt setup setup-dev lock
 
 # --- What set-up makes; each is made again only when what it was made from has changed.
 

@@ -15,6 +15,7 @@ alone="tests/backup tests/browser tests/faults tests/process tests/automation/te
     tests/channels/test_mail_workers.py tests/routing/test_concurrency.py"
 ignored=
 if [ $# = 0 ]; then
+    rm -rf .pytest_cache/v/requirements # what earlier runs have shown
     step "Tests of whole desks and of many processes"
     .venv/bin/pytest -q -n 2 --dist loadfile $alone
     ignored=$(printf -- '--ignore=%s ' $alone)

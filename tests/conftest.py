@@ -25,8 +25,14 @@ from app.core import cache
 from app.core.db import begin_read, db
 from app.settings import load
 from tests import servers
+from tests.requirements import Outcomes
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note how tests end, for ``make requirements``."""
+    config.pluginmanager.register(Outcomes(config))
 
 
 class Browser(FlaskClient):
