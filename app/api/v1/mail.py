@@ -9,7 +9,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from app.accounts.models import Role
 from app.api.access import caller, token_required
 from app.api.v1 import schemas
-from app.api.v1.tickets import ApiBlueprint, documented, limited
+from app.api.v1.blueprint import ApiBlueprint, documented, limited
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Forbidden, Invalid

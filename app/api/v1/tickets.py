@@ -8,19 +8,17 @@ from typing import Any
 
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
-from flask_smorest.blueprint import Blueprint
-from webargs.flaskparser import FlaskParser
 
-from app.api.access import agent, caller, limited_by, token_required
+from app.api.access import agent, caller, token_required
 from app.api.idempotency import idempotent
 from app.api.v1 import answers, changes, schemas
+from app.api.v1.blueprint import bp, documented, limited
 from app.api.v1.references import agent_of, category_ids, group_of
 from app.channels import answers as replies
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Forbidden, Invalid
-from app.extensions import limiter
 from app.routing import assignment
 from app.search import conditions, lists
 from app.tickets import attachments, catalog, conversation, lifecycle, properties
@@ -32,38 +30,8 @@ from app.tickets.queries import get_visible
 from app.tickets.words import Source, Status, Visibility
 from app.web.security import MAX_FILE, reads_first, takes_files
 
-RATE = "600 per minute"
 TEAM_FILTERS = ("tag", "group", "held")
 
-
-class Parser(FlaskParser):
-    """Tells wrong input as our `Invalid`, a field a message, like everything else."""
-
-    def handle_error(self, error: Any, req: Any, schema: Any, **kwargs: Any) -> Any:
-        """Called with marshmallow's ValidationError."""
-        errors = dict(_flat(error.messages.get("json", error.messages)))
-        raise Invalid("Some of the input is wrong.", errors)
-
-    def load_json(self, req: Any, schema: Any) -> Any:
-        """Also tells JSON that is nested too deep, or has a number of thousands of digits."""
-        try:
-            return super().load_json(req, schema)
-        except (RecursionError, ValueError) as error:
-            return self._handle_invalid_json_error(error, req)
-
-    def _handle_invalid_json_error(self, error: Any, req: Any, *args: Any, **kwargs: Any) -> Any:
-        raise Invalid("The body is no valid JSON.")
-
-
-class ApiBlueprint(Blueprint):
-    """A blueprint whose wrong input answers 400 as problem details."""
-
-    ARGUMENTS_PARSER = Parser()
-
-
-bp = ApiBlueprint("api", __name__, url_prefix="/api/v1", description="Tickets")
-# Stands above ``arguments``, like `token_required`: a stranger makes us read no body.
-limited = limiter.limit(RATE, key_func=limited_by)
 
 FILTERS = [
     {"in": "query", "name": name, "schema": {"type": kind}, "description": text}
@@ -93,32 +61,6 @@ PAGES = [
         ("cursor", "string", "next_cursor of the page before."),
     )
 ]
-PROBLEMS: dict[int, str] = {
-    400: "Some of the input is wrong.",
-    401: "No token, or one that does not work.",
-    403: "Not for this caller.",
-    404: "Unknown, or somebody else's.",
-    409: "The state does not allow it, or the version is stale.",
-    413: "Too large.",
-    415: "Of the wrong kind.",
-    429: "Too many requests.",
-}
-
-
-def documented(*codes: int) -> Any:
-    """Describe the problems that a resource may answer with."""
-
-    def decorate(view: Any) -> Any:
-        for code in (*codes, 401, 429):
-            view = bp.alt_response(
-                code,
-                schema=schemas.Problem,
-                content_type="application/problem+json",
-                description=PROBLEMS[code],
-            )(view)
-        return view
-
-    return decorate
 
 
 @bp.route("/tickets", methods=["GET"])
@@ -413,15 +355,3 @@ def _file(data: dict[str, Any]) -> StoredFile:
         message = "A file has 1 byte to 25 MB."
         raise Invalid(message, {"attachments": message})
     return attachments.store_bytes(content, data["filename"], data["content_type"])
-
-
-def _flat(messages: Any, path: str = "") -> Any:
-    """("requester.email", "Not a valid mail address.") of marshmallow's nested messages."""
-    if isinstance(messages, dict):
-        for key, value in messages.items():
-            inner = path if key == "_schema" else f"{path}.{key}" if path else str(key)
-            yield from _flat(value, inner)
-    elif isinstance(messages, list):
-        yield path or "body", " ".join(str(message) for message in messages)
-    else:
-        yield path or "body", str(messages)

@@ -1,0 +1,84 @@
+"""What every resource of the API shares: how input is read, limits, and what may go wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_smorest.blueprint import Blueprint
+from webargs.flaskparser import FlaskParser
+
+from app.api.access import limited_by
+from app.api.v1 import schemas
+from app.core.errors import Invalid
+from app.extensions import limiter
+
+RATE = "600 per minute"
+
+
+class Parser(FlaskParser):
+    """Tells wrong input as our `Invalid`, a field a message, like everything else."""
+
+    def handle_error(self, error: Any, req: Any, schema: Any, **kwargs: Any) -> Any:
+        """Called with marshmallow's ValidationError."""
+        errors = dict(_flat(error.messages.get("json", error.messages)))
+        raise Invalid("Some of the input is wrong.", errors)
+
+    def load_json(self, req: Any, schema: Any) -> Any:
+        """Also tells JSON that is nested too deep, or has a number of thousands of digits."""
+        try:
+            return super().load_json(req, schema)
+        except (RecursionError, ValueError) as error:
+            return self._handle_invalid_json_error(error, req)
+
+    def _handle_invalid_json_error(self, error: Any, req: Any, *args: Any, **kwargs: Any) -> Any:
+        raise Invalid("The body is no valid JSON.")
+
+
+class ApiBlueprint(Blueprint):
+    """A blueprint whose wrong input answers 400 as problem details."""
+
+    ARGUMENTS_PARSER = Parser()
+
+
+bp = ApiBlueprint("api", __name__, url_prefix="/api/v1", description="Tickets")
+# Stands above ``arguments``, like `token_required`: a stranger makes us read no body.
+limited = limiter.limit(RATE, key_func=limited_by)
+
+PROBLEMS: dict[int, str] = {
+    400: "Some of the input is wrong.",
+    401: "No token, or one that does not work.",
+    403: "Not for this caller.",
+    404: "Unknown, or somebody else's.",
+    409: "The state does not allow it, or the version is stale.",
+    413: "Too large.",
+    415: "Of the wrong kind.",
+    429: "Too many requests.",
+}
+
+
+def documented(*codes: int) -> Any:
+    """Describe the problems that a resource may answer with."""
+
+    def decorate(view: Any) -> Any:
+        for code in (*codes, 401, 429):
+            view = bp.alt_response(
+                code,
+                schema=schemas.Problem,
+                content_type="application/problem+json",
+                description=PROBLEMS[code],
+            )(view)
+        return view
+
+    return decorate
+
+
+def _flat(messages: Any, path: str = "") -> Any:
+    """("requester.email", "Not a valid mail address.") of marshmallow's nested messages."""
+    if isinstance(messages, dict):
+        for key, value in messages.items():
+            inner = path if key == "_schema" else f"{path}.{key}" if path else str(key)
+            yield from _flat(value, inner)
+    elif isinstance(messages, list):
+        yield path or "body", " ".join(str(message) for message in messages)
+    else:
+        yield path or "body", str(messages)
