@@ -55,6 +55,7 @@ def is_signed_in(client: FlaskClient) -> bool:
     return client.get("/account/").status_code == 200
 
 
+@pytest.mark.requirement("R 0-29")
 def test_a_mailed_link_signs_in_and_proves_the_address(client: FlaskClient) -> None:
     company = make_organization()
     db.session.add(OrganizationDomain(domain="example.com", organization_id=company.id))

@@ -15,6 +15,7 @@ from app.core.errors import Invalid
 from tests.factories import make_agent, make_organization, make_person
 
 
+@pytest.mark.requirement("R 2-2", "R 3-2")
 def test_an_unknown_address_makes_a_customer(app: Flask) -> None:
     made = people.find_or_make(" Ana.Silva@Example.COM ", name="Ana\u0000 Silva", now=utcnow())
     assert (made.is_new, made.email, made.name) == (True, "ana.silva@example.com", "Ana Silva")
@@ -24,6 +25,7 @@ def test_an_unknown_address_makes_a_customer(app: Flask) -> None:
     assert address.person_id == made.id
 
 
+@pytest.mark.requirement("R 3-2", "X12")
 def test_a_known_address_is_found_and_only_blanks_are_filled(app: Flask) -> None:
     person = make_person("ana@example.com", name="Ana", phone="")
     found = people.find_or_make(
@@ -70,6 +72,7 @@ def test_an_address_says_more_than_an_external_id(app: Flask) -> None:
     assert (found.id, found.external_id) == (person.id, None)
 
 
+@pytest.mark.requirement("R 1-4", "X29")
 def test_the_tier_is_the_persons_own_or_the_organizations(app: Flask) -> None:
     company = make_organization(tier=Tier.PREMIUM)
     make_person("a@example.com", organization_id=company.id)

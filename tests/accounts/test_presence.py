@@ -56,6 +56,7 @@ def test_the_minutes_are_a_setting(app: Flask) -> None:
     assert presence.sweep(utcnow()) == 0
 
 
+@pytest.mark.requirement("X10")
 def test_the_next_request_brings_an_agent_back_and_hands_tickets_out(
     app: Flask, client: FlaskClient, sign_in: SignIn
 ) -> None:

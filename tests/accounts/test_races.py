@@ -69,6 +69,7 @@ def at_once(desk: Flask, act: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(lambda n: Context().run(work, n), range(AT_ONCE)))
 
 
+@pytest.mark.requirement("R 2-2", "X12")
 def test_one_address_makes_one_person(desk: Flask) -> None:
     for round_ in range(8):
         address = f"new{round_}@example.com"

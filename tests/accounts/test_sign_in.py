@@ -56,6 +56,7 @@ def test_a_right_password_signs_in(client: FlaskClient) -> None:
     assert row.key_hash == sign_in.key_hash(key) != key
 
 
+@pytest.mark.requirement("R 1-5")
 def test_an_agent_is_online_by_signing_in_and_offline_by_signing_out(client: FlaskClient) -> None:
     agent = make_agent(
         "priya@desk.example",

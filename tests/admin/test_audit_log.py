@@ -40,6 +40,7 @@ def test_it_is_for_admins_alone(app: Flask, sign_in: SignIn) -> None:
         assert client.get("/admin/audit.csv").status_code == 403
 
 
+@pytest.mark.requirement("R 13-5")
 def test_it_is_searched_by_words_person_and_day(client: FlaskClient, ada: Person) -> None:
     bob = make_agent(name="Bob")
     then = datetime(2026, 3, 1, 12, tzinfo=UTC)

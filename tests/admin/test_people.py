@@ -96,6 +96,7 @@ def test_customers_are_not_of_the_team(client: FlaskClient, ada: Person) -> None
         assert client.get(f"{PAGE}/{customer.id}{path}").status_code == 404
 
 
+@pytest.mark.requirement("R 2-1")
 def test_who_leaves_is_out_at_once_and_their_tickets_go_on(
     app: Flask, client: FlaskClient, ada: Person, sign_in: SignIn
 ) -> None:

@@ -20,6 +20,7 @@ from tests.factories import category, make_agent, make_ticket
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
 
 
+@pytest.mark.requirement("R 0-1")
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.key)
 def test_its_categories_are_open_in_its_order(
     client: FlaskClient, sign_in: SignIn, preset: Preset
@@ -37,6 +38,7 @@ def test_its_categories_are_open_in_its_order(
     assert len(log()) == lines, "the second time changes nothing"
 
 
+@pytest.mark.requirement("R 0-1")
 def test_support_brings_back_what_another_preset_closed(
     client: FlaskClient, sign_in: SignIn
 ) -> None:

@@ -93,6 +93,7 @@ def change(environ: dict[str, str], *lines: str) -> None:
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, check=True)
 
 
+@pytest.mark.requirement("R 13-4", "X59")
 @pytest.mark.slow
 def test_a_process_knows_at_once_what_another_has_changed(
     server: Server, environ: dict[str, str]

@@ -114,6 +114,7 @@ def test_what_cannot_be_is_refused(
     assert log() == []
 
 
+@pytest.mark.requirement("R 5-6", "X25")
 def test_the_effect_of_other_weights_is_shown_before_they_count(
     client: FlaskClient, ada: Person, statements: list[str]
 ) -> None:

@@ -35,6 +35,7 @@ def ticket(customer: Person) -> Ticket:
     return make_ticket(customer, tags=[Tag(name="churn-risk")], group=group)
 
 
+@pytest.mark.requirement("X17")
 def test_customers_set_only_fields_that_they_see(client: FlaskClient, customer: Person) -> None:
     db.session.add_all(
         [

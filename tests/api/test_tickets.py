@@ -52,6 +52,7 @@ def fresh(ticket: Ticket) -> Ticket:
     return db.session.get_one(Ticket, ticket.id)
 
 
+@pytest.mark.requirement("R 0-5", "R 0-22", "R 1-3")
 def test_a_ticket_is_opened_and_shown(client: FlaskClient, auth: Headers) -> None:
     made = client.post(
         f"{V1}/tickets",
@@ -72,6 +73,7 @@ def test_a_ticket_is_opened_and_shown(client: FlaskClient, auth: Headers) -> Non
     assert shown["source"] == "api"
 
 
+@pytest.mark.requirement("R 0-22", "R 11-1", "X13", "X39")
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -101,6 +103,7 @@ def test_wrong_input_is_told_by_field(
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Ticket)) == 0
 
 
+@pytest.mark.requirement("X13")
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"text"', b"null"])
 def test_a_body_that_is_no_object_is_refused(
     client: FlaskClient, auth: Headers, body: bytes
@@ -111,6 +114,7 @@ def test_a_body_that_is_no_object_is_refused(
     assert answer.status_code == 400
 
 
+@pytest.mark.requirement("R 0-22", "R 0-23", "X18")
 @pytest.mark.parametrize(
     "header", [None, "Bearer", "Bearer nonsense", "Basic YTpi", "Bearer \x7f", "dsk_x"]
 )
@@ -136,6 +140,7 @@ def test_a_session_needs_its_csrf_token(
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Ticket)) == 0
 
 
+@pytest.mark.requirement("R 0-23", "X18")
 def test_a_customer_sees_only_their_own(client: FlaskClient, agent: Person) -> None:
     me, other = make_person("me@x.example"), make_person()
     mine, theirs = make_ticket(me), make_ticket(other)
@@ -159,6 +164,7 @@ def test_a_customer_sees_only_their_own(client: FlaskClient, agent: Person) -> N
     assert patched.status_code == 403
 
 
+@pytest.mark.requirement("R 0-22", "X17")
 def test_a_customer_s_ticket_is_their_own_whatever_they_claim(client: FlaskClient) -> None:
     me = make_person("me@x.example")
     answer = client.post(f"{V1}/tickets", json=new(source="phone"), headers=bearer(me))
@@ -174,6 +180,7 @@ def test_a_private_group_s_tickets_are_hidden(client: FlaskClient, auth: Headers
     assert client.get(f"{V1}/tickets", headers=auth).get_json()["total"] == 0
 
 
+@pytest.mark.requirement("R 11-4", "X16")
 def test_a_patch_changes_fields_with_history(
     client: FlaskClient, auth: Headers, agent: Person
 ) -> None:
@@ -198,6 +205,7 @@ def test_a_patch_changes_fields_with_history(
     ).items()
 
 
+@pytest.mark.requirement("X17")
 @pytest.mark.parametrize("field", ["id", "number", "requester", "created_at", "version_", "score"])
 def test_a_patch_takes_no_other_fields(client: FlaskClient, auth: Headers, field: str) -> None:
     ticket = make_ticket()
@@ -221,6 +229,7 @@ def test_a_stale_patch_is_refused_for_its_field_and_merged_for_others(
     assert (fresh(ticket).priority, fresh(ticket).subject) == (Priority.HIGH, "Other")
 
 
+@pytest.mark.requirement("R 13-2")
 def test_a_refused_patch_changes_nothing(client: FlaskClient, auth: Headers) -> None:
     ticket = make_ticket(status=Status.CLOSED)
     db.session.commit()
@@ -252,6 +261,7 @@ def test_moves(
     assert client.post(path, headers=auth).status_code == 409
 
 
+@pytest.mark.requirement("R 11-6")
 def test_assigning_by_id_and_by_address(client: FlaskClient, auth: Headers, agent: Person) -> None:
     ticket, group = make_ticket(), make_group("Billing")
     db.session.commit()
@@ -269,6 +279,7 @@ def test_assigning_by_id_and_by_address(client: FlaskClient, auth: Headers, agen
         assert client.post(path, json=wrong, headers=auth).status_code == 400
 
 
+@pytest.mark.requirement("R 0-13", "R 2-4", "R 11-5")
 def test_comments_public_and_internal(client: FlaskClient, auth: Headers) -> None:
     ticket = make_ticket()
     db.session.commit()
@@ -315,6 +326,7 @@ def test_the_same_key_answers_the_same_and_does_nothing_twice(
     assert other.status_code == 409
 
 
+@pytest.mark.requirement("X52")
 @pytest.mark.parametrize(
     "query",
     [
@@ -340,6 +352,7 @@ def test_wrong_filters_are_told(client: FlaskClient, auth: Headers, query: str) 
     assert answer.get_json()["detail"]
 
 
+@pytest.mark.requirement("R 0-16")
 def test_pages_and_cursors_walk_every_ticket_once(client: FlaskClient, auth: Headers) -> None:
     wanted = {make_ticket().number for _ in range(7)}
     db.session.commit()
@@ -372,6 +385,7 @@ def test_the_list_costs_the_same_for_one_and_for_many(
     assert len(statements) == few <= 6
 
 
+@pytest.mark.requirement("R 9-5", "X21")
 def test_statistics_count_what_the_list_lists(client: FlaskClient, auth: Headers) -> None:
     make_ticket(priority=Priority.HIGH)
     make_ticket(status=Status.OPEN)
@@ -385,6 +399,7 @@ def test_statistics_count_what_the_list_lists(client: FlaskClient, auth: Headers
     assert one["total"] == 1
 
 
+@pytest.mark.requirement("R 13-3")
 def test_deleting_is_a_supervisor_s(client: FlaskClient, auth: Headers) -> None:
     ticket = make_ticket()
     boss = bearer(make_agent(role=Role.SUPERVISOR))

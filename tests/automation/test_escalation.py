@@ -78,6 +78,7 @@ def supervisor(app: Flask) -> None:
     make_agent("unrelated@desk.example")
 
 
+@pytest.mark.requirement("R 6-6", "X37")
 def test_breach_is_told_once_to_assignee_and_supervisors() -> None:
     ticket = open_ticket(assignee=make_agent("ada@desk.example"))
     open_ticket("low")
@@ -173,6 +174,7 @@ def test_breach_is_told_once_however_often_the_clock_runs_again() -> None:
     assert clock_of(ticket, RESOLUTION).state is ClockState.BREACHED
 
 
+@pytest.mark.requirement("R 13-10")
 @pytest.mark.parametrize(
     ("priority", "steps", "expected", "told"),
     [
@@ -325,6 +327,7 @@ def test_busy_database_postpones_no_clock(monkeypatch: pytest.MonkeyPatch) -> No
     assert history(ticket, EventKind.SLA_BREACHED) == ["First response is overdue"]
 
 
+@pytest.mark.requirement("R 2-9")
 def test_claims_walk_their_indexes(app: Flask, statements: list[str]) -> None:
     if db.engine.dialect.name != "sqlite":
         pytest.skip("reads the plan of SQLite")
@@ -353,6 +356,7 @@ def test_command_sweeps_once_and_says_how_much(app: Flask) -> None:
     assert (second.exit_code, second.output) == (0, "breaches 0, warnings 0, failed 0\n")
 
 
+@pytest.mark.requirement("R 6-6")
 def test_job_sweeps(app: Flask) -> None:
     ticket = open_ticket()
 

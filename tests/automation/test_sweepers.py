@@ -115,6 +115,7 @@ def _told() -> int:
     return db.session.scalar(count) or 0
 
 
+@pytest.mark.requirement("R 6-6", "X37")
 def test_every_clock_is_told_once_by_sweepers_that_are_killed(desk: dict[str, str]) -> None:
     chance = random.Random()  # whatever the moment, nothing is lost or told twice
     for _ in range(ROUNDS_OF_KILLS):

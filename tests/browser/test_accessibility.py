@@ -108,6 +108,7 @@ def number(desk: Desk) -> str:
     return str(ticket["number"])
 
 
+@pytest.mark.requirement("R 0-30")
 @pytest.mark.parametrize("screen", SCREENS)
 def test_pages_for_everybody(open_browser: Callable[..., Page], screen: dict[str, Any]) -> None:
     page = open_browser(**screen)
@@ -115,6 +116,7 @@ def test_pages_for_everybody(open_browser: Callable[..., Page], screen: dict[str
         check(page, path)
 
 
+@pytest.mark.requirement("R 0-30")
 @pytest.mark.parametrize("screen", SCREENS)
 def test_pages_for_customers(
     open_browser: Callable[..., Page], number: str, screen: dict[str, Any]
@@ -125,6 +127,7 @@ def test_pages_for_customers(
         check(page, path)
 
 
+@pytest.mark.requirement("R 0-30")
 @pytest.mark.parametrize("screen", SCREENS)
 def test_pages_for_agents(
     open_browser: Callable[..., Page], number: str, screen: dict[str, Any]

@@ -109,6 +109,7 @@ def test_a_pasted_picture_goes_along(agent: Page, make_ticket: Callable[..., str
     assert chips(agent) == ["pasted.png"]
 
 
+@pytest.mark.requirement("R 0-30")
 def test_properties_change_by_keyboard(agent: Page, make_ticket: Callable[..., str]) -> None:
     number = make_ticket("Changed by hand")
     agent.goto(f"/desk/tickets/{number}")
@@ -136,6 +137,7 @@ def test_properties_change_by_keyboard(agent: Page, make_ticket: Callable[..., s
     expect(edit).to_be_focused()
 
 
+@pytest.mark.requirement("R 12-1", "R 12-2")
 def test_a_filter_counts_when_its_menu_closes(agent: Page, make_ticket: Callable[..., str]) -> None:
     number = make_ticket("Filtered")
     agent.goto("/desk/?view=unresolved&sort=created_at&order=desc")

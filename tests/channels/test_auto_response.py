@@ -22,6 +22,7 @@ VALUES = {
 }
 
 
+@pytest.mark.requirement("R 8-2", "X51")
 @pytest.mark.parametrize(
     ("template", "text"),
     [
@@ -53,6 +54,7 @@ def prepare(**changes: object) -> auto_response.Answer:
     return auto_response.prepare(**(given | changes))  # type: ignore[arg-type]
 
 
+@pytest.mark.requirement("R 8-1", "X51")
 def test_the_language_of_the_requester_wins_over_english(app: Flask) -> None:
     assert "TKT-7K2M9QXA" in (prepare().body or "")
     db.session.add(
@@ -84,6 +86,7 @@ def test_none_is_sent_and_the_reason_is_told(
     assert reason in answer.reason
 
 
+@pytest.mark.requirement("R 8-1", "R 8-4")
 def test_an_inactive_template_is_not_sent(app: Flask) -> None:
     db.session.execute(sa.update(AutoResponseTemplate).values(is_active=False))
     answer = prepare()

@@ -73,6 +73,7 @@ def ticket() -> Ticket:
 # New tickets
 
 
+@pytest.mark.requirement("R 7-3", "R 7-4", "R 7-5", "R 7-6", "R 13-12", "X28", "X41")
 def test_a_mail_becomes_a_ticket() -> None:
     factories.make_agent()
     row = sample("plain")
@@ -95,6 +96,7 @@ def test_a_mail_becomes_a_ticket() -> None:
     assert kinds >= {"threading", "mark", "auto_response"}
 
 
+@pytest.mark.requirement("R 7-7", "X46")
 def test_html_and_files_come_along_safely() -> None:
     sample("html_only")
     sample("attachments")
@@ -107,6 +109,7 @@ def test_html_and_files_come_along_safely() -> None:
     assert list(names) == ["über uns.pdf", "passwd", "The inner one.eml"]
 
 
+@pytest.mark.requirement("R 7-6")
 def test_a_mailbox_gives_group_and_category() -> None:
     group = factories.make_group()
     factories.make_mailbox(
@@ -119,6 +122,7 @@ def test_a_mailbox_gives_group_and_category() -> None:
     assert ticket.channel == "billing@desk.example"
 
 
+@pytest.mark.requirement("R 7-5", "X28")
 def test_a_mark_is_capped_by_the_setting() -> None:
     change_setting("customer_mark_cap", "high")
     db.session.commit()
@@ -126,6 +130,7 @@ def test_a_mark_is_capped_by_the_setting() -> None:
     assert tickets()[0].priority is Priority.HIGH
 
 
+@pytest.mark.requirement("X44")
 @pytest.mark.parametrize("name", ["newsletter", "alert"])
 def test_bulk_mail_makes_a_ticket_but_gets_no_answer(name: str) -> None:
     sample(name)
@@ -146,6 +151,7 @@ def test_at_most_five_answers_an_hour_go_to_one_address() -> None:
 # Replies
 
 
+@pytest.mark.requirement("R 7-2", "X40")
 @pytest.mark.parametrize(
     "way", ["token", "token upper case", "delivered", "reply", "references", "subject"]
 )
@@ -169,6 +175,7 @@ def test_the_requesters_reply_joins_and_opens(ticket: Ticket, way: str) -> None:
     assert len(tickets()) == 2
 
 
+@pytest.mark.requirement("X40", "X41")
 def test_a_reply_to_our_real_mail_joins() -> None:
     sample("plain")
     [answer] = outbox("auto_response")
@@ -194,6 +201,7 @@ def test_who_was_ccd_in_an_accepted_mail_takes_part(ticket: Ticket) -> None:
     assert row.state is InboundState.HELD
 
 
+@pytest.mark.requirement("X45")
 def test_a_number_and_a_forged_sender_let_nobody_in(ticket: Ticket) -> None:
     """Whoever knows a number and the requester's address hears nothing by copying themselves in."""
     row = deliver(raw(subject=f"[{ticket.number}]", Cc="eve@evil.example"))
@@ -220,6 +228,7 @@ def test_an_out_of_office_note_joins_folded(ticket: Ticket) -> None:
     assert db.session.scalars(sa.select(SlaClock)).all() == []
 
 
+@pytest.mark.requirement("X48")
 @pytest.mark.parametrize("end", ["cancelled", "long closed", "deleted"])
 def test_a_reply_to_what_is_over_becomes_a_follow_up(ticket: Ticket, end: str) -> None:
     if end == "cancelled":
@@ -238,6 +247,7 @@ def test_a_reply_to_what_is_over_becomes_a_follow_up(ticket: Ticket, end: str) -
 # Held
 
 
+@pytest.mark.requirement("X45")
 @pytest.mark.parametrize("way", ["token", "reply", "references", "subject"])
 def test_a_stranger_who_names_a_ticket_is_held(ticket: Ticket, way: str) -> None:
     agent = factories.make_agent()
@@ -293,6 +303,7 @@ def test_a_forged_token_names_nothing(ticket: Ticket) -> None:
 # Ignored
 
 
+@pytest.mark.requirement("X44")
 def test_mail_that_asks_for_nothing_ends_in_the_ledger(ticket: Ticket) -> None:
     factories.make_agent("bob@desk.example")
     db.session.commit()
@@ -318,6 +329,7 @@ def test_mail_that_asks_for_nothing_ends_in_the_ledger(ticket: Ticket) -> None:
 # Exactly once, whatever happens
 
 
+@pytest.mark.requirement("X42")
 def test_one_mail_is_taken_in_once_and_different_mails_each() -> None:
     one = raw("One", message_id="same@x.example")
     deliver(one)
@@ -326,6 +338,7 @@ def test_one_mail_is_taken_in_once_and_different_mails_each() -> None:
     assert [t.description for t in tickets()] == ["One", "Two"]
 
 
+@pytest.mark.requirement("X47")
 def test_a_mail_without_id_comes_through() -> None:
     deliver(b"From: ann@customer.example\r\n\r\nOne")
     deliver(b"From: ann@customer.example\r\n\r\nTwo")
@@ -335,6 +348,7 @@ def test_a_mail_without_id_comes_through() -> None:
     ]
 
 
+@pytest.mark.requirement("X43")
 def test_a_mail_without_sender_rests_in_quarantine() -> None:
     row = sample("no_sender")
     assert (row.state, row.reason) == (

@@ -56,6 +56,7 @@ def mails(kind: str) -> list[OutboundEmail]:
     return list(db.session.scalars(sa.select(OutboundEmail).where(OutboundEmail.kind == kind)))
 
 
+@pytest.mark.requirement("R 3-5", "R 3-7", "R 13-8", "X14")
 def test_history_tells_created_first_and_then_what_followed(app: Flask) -> None:
     agent = make_agent(name="Priya Raman", last_active_at=NOW)
     ticket = opened()
@@ -72,6 +73,7 @@ def test_history_tells_created_first_and_then_what_followed(app: Flask) -> None:
     assert (ticket.version, ticket.assignee_id, ticket.status) == (3, agent.id, Status.OPEN)
 
 
+@pytest.mark.requirement("R 0-11", "R 13-20", "X9")
 def test_a_ticket_that_nobody_takes_stays_new_and_somebody_is_told(app: Flask) -> None:
     boss = make_person("boss@desk.example", role="supervisor")
     ticket = opened()
@@ -79,6 +81,7 @@ def test_a_ticket_that_nobody_takes_stays_new_and_somebody_is_told(app: Flask) -
     assert [mail.recipient for mail in mails("group_ticket")] == [boss.email]
 
 
+@pytest.mark.requirement("X9")
 def test_a_group_is_told_of_what_nobody_in_it_could_take(app: Flask) -> None:
     group = make_group("Billing", distribution=Distribution.ROUND_ROBIN)
     make_agent("away@desk.example", groups=(group,), presence="away")
@@ -92,6 +95,7 @@ def test_a_group_is_told_of_what_nobody_in_it_could_take(app: Flask) -> None:
     assert [mail.recipient for mail in mails("group_ticket")] == ["away@desk.example"]
 
 
+@pytest.mark.requirement("R 3-3", "X24", "X29")
 def test_the_priority_is_computed_from_subject_text_tier_and_category(app: Flask) -> None:
     company = make_organization(tier=Tier.ENTERPRISE)
     make_person("johanna@backhaus.example", organization=company)
@@ -104,11 +108,13 @@ def test_the_priority_is_computed_from_subject_text_tier_and_category(app: Flask
     assert ticket.priority_is_computed
 
 
+@pytest.mark.requirement("R 3-3")
 def test_a_priority_that_was_given_is_kept(app: Flask) -> None:
     ticket = opened(priority=Priority.LOW, subject="urgent urgent broken")
     assert (ticket.priority, ticket.priority_score) == (Priority.LOW, None)
 
 
+@pytest.mark.requirement("R 5-4")
 def test_earlier_tickets_count(app: Flask) -> None:
     for _ in range(6):
         opened()
@@ -119,6 +125,7 @@ def test_earlier_tickets_count(app: Flask) -> None:
     assert db.session.get_one(Ticket, later.id).priority_score == 30
 
 
+@pytest.mark.requirement("R 3-4")
 def test_the_clocks_run_by_the_shipped_policy(app: Flask) -> None:
     ticket = opened(priority=Priority.CRITICAL)
     found = sa.select(SlaClock).where(SlaClock.ticket_id == ticket.id).order_by(SlaClock.id)
@@ -133,6 +140,7 @@ def test_the_clocks_run_by_the_shipped_policy(app: Flask) -> None:
     )
 
 
+@pytest.mark.requirement("R 1-3")
 def test_a_phone_ticket_has_had_its_first_response(app: Flask) -> None:
     agent = make_agent()
     ticket = opened(source=Source.PHONE, by=agent)
@@ -140,6 +148,7 @@ def test_a_phone_ticket_has_had_its_first_response(app: Flask) -> None:
     assert ticket.next_due_at == ticket.due_at
 
 
+@pytest.mark.requirement("R 8-3", "R 13-13", "X50", "X51")
 def test_the_automatic_answer_is_on_the_ticket_and_in_the_outbox(app: Flask) -> None:
     ticket = opened(subject="{{ due }} <b>")
     (comment,) = rows(Comment, ticket)
@@ -155,6 +164,7 @@ def test_the_automatic_answer_is_on_the_ticket_and_in_the_outbox(app: Flask) -> 
     assert known.message_id == mail.message_id
 
 
+@pytest.mark.requirement("X44")
 def test_no_answer_to_automatic_mail(app: Flask) -> None:
     ticket = opened(source=Source.EMAIL, automatic_reason="Precedence: bulk")
     assert mails("auto_response") == []
@@ -163,6 +173,7 @@ def test_no_answer_to_automatic_mail(app: Flask) -> None:
     assert "Precedence: bulk" in reason.summary
 
 
+@pytest.mark.requirement("X44")
 def test_at_most_five_automatic_answers_an_hour_to_one_address(app: Flask) -> None:
     for _ in range(7):
         opened(source=Source.EMAIL)
@@ -171,6 +182,7 @@ def test_at_most_five_automatic_answers_an_hour_to_one_address(app: Flask) -> No
     assert len(mails("auto_response")) == 6
 
 
+@pytest.mark.requirement("R 8-4")
 def test_without_a_template_a_guest_gets_the_bare_link(app: Flask) -> None:
     db.session.execute(sa.update(AutoResponseTemplate).values(is_active=False))
     ticket = opened()
@@ -180,12 +192,14 @@ def test_without_a_template_a_guest_gets_the_bare_link(app: Flask) -> None:
     assert len(mails("ticket_link")) == 1
 
 
+@pytest.mark.requirement("X25")
 def test_every_automatic_decision_has_its_reason(app: Flask) -> None:
     ticket = opened(decisions=[("threading", "No ticket was named.", [])])
     kinds = {record.kind for record in rows(DecisionRecord, ticket)}
     assert kinds == {"threading", "requester", "priority", "rules", "sla", "auto_response"}
 
 
+@pytest.mark.requirement("R 3-2", "X12")
 def test_the_same_address_is_the_same_person_whatever_its_case(app: Flask) -> None:
     first = opened()
     second = opened(requester=RequesterInput("JOHANNA@Backhaus.Example", "Mallory", "123"))
@@ -195,6 +209,7 @@ def test_the_same_address_is_the_same_person_whatever_its_case(app: Flask) -> No
     assert len(db.session.scalars(sa.select(PersonEmail)).all()) == 1
 
 
+@pytest.mark.requirement("R 0-10", "X19")
 def test_a_taken_number_is_drawn_again(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = opened().number
     drawn = iter([taken, taken, "TKT-ABCDEFGH"])
@@ -202,12 +217,14 @@ def test_a_taken_number_is_drawn_again(app: Flask, monkeypatch: pytest.MonkeyPat
     assert opened().number == "TKT-ABCDEFGH"
 
 
+@pytest.mark.requirement("X23")
 def test_an_external_id_is_taken_once(app: Flask) -> None:
     opened(external_id="crm-1")
     with pytest.raises(Conflict, match="crm-1"):
         opened(external_id="crm-1")
 
 
+@pytest.mark.requirement("R 13-2", "X11")
 @pytest.mark.parametrize(
     "fields",
     [

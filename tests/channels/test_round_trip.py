@@ -45,6 +45,7 @@ def sent_to(inbox: Inbox, address: str, now: datetime) -> list[ParsedEmail]:
     return [mail for mail in inbox.mails if mail.to[0].email == address]
 
 
+@pytest.mark.requirement("R 7-2", "R 13-12", "X41", "X49")
 def test_a_customer_is_helped_by_mail(inbox: Inbox) -> None:
     agent = factories.make_agent("bob@desk.example", name="Bob Miller", last_active_at=NOW)
     db.session.commit()
@@ -84,6 +85,7 @@ def test_a_customer_is_helped_by_mail(inbox: Inbox) -> None:
     assert ticket.status is Status.RESOLVED
 
 
+@pytest.mark.requirement("X44")
 def test_two_desks_that_answer_each_other_stop_by_themselves(inbox: Inbox) -> None:
     """The other desk is played by our own answer, sent back as its answer to us."""
     ask = "From: help@other.example\r\nTo: support@desk.example\r\nSubject: Hi\r\nMessage-ID: <1@o>"

@@ -10,6 +10,7 @@ from app.tickets.words import Priority
 CATEGORIES = {"billing": 2, "feature_request": 3, "feature requests": 3}
 
 
+@pytest.mark.requirement("R 7-5", "R 7-6", "X28")
 @pytest.mark.parametrize(
     ("subject", "priority", "category_id"),
     [
@@ -34,6 +35,7 @@ def test_marks(subject: str, priority: Priority | None, category_id: int | None)
     assert bool(marks.summary) is bool(priority or category_id)
 
 
+@pytest.mark.requirement("X28")
 @pytest.mark.parametrize(
     ("word", "given"), [("urgent", Priority.HIGH), ("high", Priority.HIGH), ("low", Priority.LOW)]
 )

@@ -118,6 +118,7 @@ GATEWAYS = {
 }
 
 
+@pytest.mark.requirement("X44")
 @pytest.mark.parametrize("gateway", GATEWAYS)
 def test_a_desk_that_asks_another_starts_no_endless_talk(
     desks: list[Desk], between: Inbox, gateway: str

@@ -49,6 +49,7 @@ def test_a_new_thing_and_one_that_is_gone_are_one_row_each(app: Flask) -> None:
     assert entries()[0].actor_name == "Command line"
 
 
+@pytest.mark.requirement("R 13-5")
 @pytest.mark.parametrize(
     "change", [sa.update(AuditEntry).values(actor_name="Nobody"), sa.delete(AuditEntry)]
 )

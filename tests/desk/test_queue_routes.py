@@ -33,6 +33,7 @@ def numbers(html: str) -> list[str]:
     return re.findall(r'<li class="queue-row" id="ticket-(TKT-\w+)"', html)
 
 
+@pytest.mark.requirement("R 0-2", "R 0-15", "X27")
 def test_the_queue_shows_what_waits_by_priority_then_age(desk: FlaskClient) -> None:
     normal, older = make_ticket(), make_ticket()
     critical = make_ticket(priority=Priority.CRITICAL)
@@ -42,6 +43,7 @@ def test_the_queue_shows_what_waits_by_priority_then_age(desk: FlaskClient) -> N
     assert numbers(html) == [critical.number, normal.number, older.number]
 
 
+@pytest.mark.requirement("R 0-14", "R 12-5")
 def test_filters_narrow_the_view_and_pages_keep_both(desk: FlaskClient, agent: Person) -> None:
     requester = make_person()
     mine = [make_ticket(requester, assignee=agent, status=Status.OPEN) for _ in range(30)]
@@ -66,6 +68,7 @@ def test_days_come_back_as_they_were_typed(desk: FlaskClient) -> None:
     assert 'name="created_before" value="2025-11-20"' in html
 
 
+@pytest.mark.requirement("X52")
 @pytest.mark.parametrize(
     "query",
     [
@@ -87,6 +90,7 @@ def test_bad_input_is_told_and_breaks_nothing(page: str, query: str, desk: Flask
     assert desk.get(f"{page}?{query}").status_code in (200, 302, 400, 422)
 
 
+@pytest.mark.requirement("R 13-14")
 def test_a_search_finds_pages_and_sorts(desk: FlaskClient) -> None:
     requester = make_person(name="Johanna Leitner")
     tickets = [make_ticket(requester, subject=f"Oven {n}") for n in range(30)]

@@ -120,6 +120,7 @@ def test_a_change_without_script_goes_back_to_the_page(
     assert holds(saved(ticket))
 
 
+@pytest.mark.requirement("R 0-3")
 @pytest.mark.parametrize(("part", "data", "holds"), CHANGES)
 def test_a_change_with_htmx_answers_the_same_fragment_as_the_page(
     live: FlaskClient, part: str, data: dict[str, str], holds: Callable[[Ticket], bool]
@@ -157,6 +158,7 @@ def test_a_row_changed_without_script_goes_back_to_the_queue_alone(desk: FlaskCl
         assert other.headers["Location"] == "/desk/"
 
 
+@pytest.mark.requirement("X20")
 def test_a_forbidden_status_is_told_beside_the_control(
     desk: FlaskClient, htmx: FlaskClient
 ) -> None:
@@ -290,6 +292,7 @@ def test_the_ticket_s_own_group_is_offered_first(live: FlaskClient) -> None:
     assert places == sorted(places)
 
 
+@pytest.mark.requirement("X3")
 def test_assigning_by_hand_warns_over_the_limit(desk: FlaskClient) -> None:
     busy = make_agent(name="Busy Bee", max_tickets=0)
     ticket = ticket_of()
@@ -372,6 +375,7 @@ def test_the_page_of_every_tab_shows_its_part(desk: FlaskClient, agent: Person) 
         assert desk.get(f"/desk/tickets/{ticket.number}?tab={tab}").status_code == 200
 
 
+@pytest.mark.requirement("X18")
 def test_foreign_and_unknown_numbers_are_the_same_404(
     desk: FlaskClient, htmx: FlaskClient, sign_in: SignIn
 ) -> None:
@@ -392,6 +396,7 @@ def test_foreign_and_unknown_numbers_are_the_same_404(
         assert htmx.get(f"/desk/tickets/{ticket.number}").status_code == 200
 
 
+@pytest.mark.requirement("X18")
 def test_customers_and_strangers_stay_outside(
     client: FlaskClient, htmx: FlaskClient, sign_in: SignIn
 ) -> None:
@@ -405,6 +410,7 @@ def test_customers_and_strangers_stay_outside(
     assert client.get("/desk/").status_code == 403
 
 
+@pytest.mark.requirement("R 0-29", "R 13-3")
 def test_deleting_and_restoring_are_a_supervisor_s(
     desk: FlaskClient, htmx: FlaskClient, sign_in: SignIn
 ) -> None:

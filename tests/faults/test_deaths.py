@@ -178,6 +178,7 @@ def test_sending_the_outbox(mortals: Mortals) -> None:
     assert Counter(mail.message_id for mail in mortals.inbox.mails) == wanted
 
 
+@pytest.mark.requirement("R 13-2", "X11")
 def test_reading_mail(mortals: Mortals) -> None:
     def store(step: int) -> None:
         left = sa.update(InboundEmail).where(InboundEmail.state == InboundState.WAITING)

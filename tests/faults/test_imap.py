@@ -181,6 +181,7 @@ def is_idling() -> bool:
     return found
 
 
+@pytest.mark.requirement("X42")
 def test_a_new_mail_is_here_within_two_seconds_and_after_every_cut(
     server: Dovecot, tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_second_run_says_that_one_runs(running: Running) -> None:
     assert done.stderr == f"Error: Deskhand is already running on {folder}\n"
 
 
+@pytest.mark.requirement("X11")
 def test_parts_killed_one_after_the_other(running: Running) -> None:
     desk = running.desk
     customer = Customer(running.api)

@@ -49,6 +49,7 @@ def send(later: timedelta = timedelta()) -> delivery.Round:
     return delivery.send_due(lambda: NOW + later)
 
 
+@pytest.mark.requirement("X49")
 def test_what_is_due_is_sent_once(inbox: Inbox) -> None:
     row = put()
     later = put(due_at=NOW + timedelta(seconds=10))
@@ -65,6 +66,7 @@ def test_what_is_due_is_sent_once(inbox: Inbox) -> None:
     assert find(later.message_id).state is OutboundState.QUEUED
 
 
+@pytest.mark.requirement("X49")
 @pytest.mark.parametrize(
     ("answer", "state"),
     [
@@ -85,6 +87,7 @@ def test_reply_codes_decide_and_hold_nobody_up(
     assert find(other.message_id).state is OutboundState.SENT
 
 
+@pytest.mark.requirement("X49")
 def test_tries_get_rarer_and_end_after_two_days(inbox: Inbox) -> None:
     inbox.answers["busy@customer.example"] = "450 busy"
     row = put("busy@customer.example")

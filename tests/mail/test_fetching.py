@@ -53,6 +53,7 @@ def state() -> MailboxPoll:
     return db.session.scalars(sa.select(MailboxPoll)).one()
 
 
+@pytest.mark.requirement("R 7-1", "X42")
 def test_every_message_is_stored_once_with_its_receipt(
     server: Dovecot, user: str, account: Callable[..., ImapAccount]
 ) -> None:
@@ -78,6 +79,7 @@ def test_what_another_client_has_read_or_marked_deleted_is_fetched_as_well(
     assert poll(account()).stored == 3
 
 
+@pytest.mark.requirement("X42")
 def test_a_long_outage_loses_nothing(
     server: Dovecot, user: str, account: Callable[..., ImapAccount]
 ) -> None:
@@ -179,6 +181,7 @@ def test_old_messages_are_told_by_their_day_where_the_uids_have_changed(
     assert subjects() == ["New"]
 
 
+@pytest.mark.requirement("X47")
 def test_a_message_beyond_the_limit_is_kept_in_quarantine_with_its_beginning(
     server: Dovecot,
     user: str,
@@ -268,6 +271,7 @@ def test_a_certificate_of_nobody_we_know_is_refused(
         assert "certificate is not trusted" in state().error
 
 
+@pytest.mark.requirement("R 7-1")
 @pytest.mark.parametrize("security", [Security.TLS, Security.STARTTLS])
 def test_fetches_over_tls(
     server: Dovecot,
@@ -282,6 +286,7 @@ def test_fetches_over_tls(
     assert poll(account(imap_security=security, imap_port=port)).stored == 1
 
 
+@pytest.mark.requirement("X42")
 def test_a_connection_cut_in_the_middle_of_a_message_loses_and_doubles_nothing(
     server: Dovecot, user: str, account: Callable[..., ImapAccount]
 ) -> None:

@@ -32,6 +32,7 @@ def test_encoded_words(raw: str, text: str) -> None:
     assert headers.decode_words(raw).replace("\x00", "") == text
 
 
+@pytest.mark.requirement("X43")
 @pytest.mark.parametrize(
     ("field", "found"),
     [

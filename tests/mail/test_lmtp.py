@@ -175,6 +175,7 @@ def test_a_forged_return_path_below_ours_is_not_believed(lmtp_listener: Listener
     assert stored(message_id)[0].return_path == "ada@customer.example"
 
 
+@pytest.mark.requirement("X47")
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_mail_over_the_limit_is_refused_for_good(
     smtp_listener: Listener, lmtp_listener: Listener, announced: bool

@@ -24,6 +24,7 @@ def files(mail: ParsedEmail) -> list[tuple[str, str, int, bool]]:
     return [(a.filename, a.content_type, a.size, a.inline) for a in mail.attachments]
 
 
+@pytest.mark.requirement("R 7-7")
 def test_a_plain_mail() -> None:
     mail = sample("plain")
     assert (mail.from_email, mail.from_name) == ("ann@customer.example", "Ann Lee")
@@ -37,6 +38,7 @@ def test_a_plain_mail() -> None:
     assert mail.date.isoformat() == "2024-01-01T10:00:00+00:00"
 
 
+@pytest.mark.requirement("R 7-4", "X46")
 def test_a_reply_keeps_the_whole_and_names_its_thread() -> None:
     mail = sample("reply_quoting")
     assert mail.in_reply_to == ("one@desk.example",)
@@ -45,6 +47,7 @@ def test_a_reply_keeps_the_whole_and_names_its_thread() -> None:
     assert "> Have you tried it?" in mail.text
 
 
+@pytest.mark.requirement("R 7-7", "X46")
 def test_html_is_cleaned_and_read_as_text() -> None:
     mail = sample("html_only")
     assert mail.subject == "Grüße"
@@ -54,6 +57,7 @@ def test_html_is_cleaned_and_read_as_text() -> None:
     assert mail.text == mail.reply_text == "Viele Grüße"
 
 
+@pytest.mark.requirement("X46")
 def test_an_inline_image_is_marked_by_its_id() -> None:
     mail = sample("inline_image")
     assert mail.html == '<p>Look: <img alt="plan" data-cid="plan@1"></p>'
@@ -86,6 +90,7 @@ def test_a_broken_header_is_read_on() -> None:
     assert mail.text == "the body\n"
 
 
+@pytest.mark.requirement("X47")
 def test_bytes_that_their_charset_does_not_know() -> None:
     mail = sample("wrong_charset")
     assert (mail.subject, mail.text) == ("naïve café", "naïve café\n")
@@ -137,6 +142,7 @@ line = st.sampled_from(
 )
 
 
+@pytest.mark.requirement("X43", "X47")
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(line | st.binary(max_size=40), max_size=30), st.sampled_from([b"\r\n", b"\n", b"\r"])

@@ -69,6 +69,7 @@ def read(raw: bytes) -> EmailMessage:
     return mail
 
 
+@pytest.mark.requirement("X41", "X49")
 def test_a_mail_carries_its_thread(app: Flask) -> None:
     long = "x" * 120 + "@prod.outlook.example"
     row = outbound(in_reply_to=long, references=f"zero@x.example {long}", reply_token="a" * 24)

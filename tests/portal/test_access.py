@@ -40,6 +40,7 @@ def refused_everywhere(visitor: Visitor, ticket: Ticket) -> bool:
     return not sees(visitor, ticket) and {answer.status_code for answer in posts} == {404}
 
 
+@pytest.mark.requirement("X18")
 def test_requester_other_customer_and_stranger(customer: Customer, guest: Visitor) -> None:
     ticket = make_ticket()
     make_ticket(make_person())

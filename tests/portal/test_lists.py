@@ -43,6 +43,7 @@ def test_the_list_is_for_whoever_is_signed_in(guest: Visitor) -> None:
     assert guest.get("/tickets").location == "/login?next=%2Ftickets"
 
 
+@pytest.mark.requirement("R 0-24", "X58")
 def test_no_tickets_yet(customer: Customer) -> None:
     make_ticket()
     page = customer(make_person()).get("/tickets").text
@@ -64,6 +65,7 @@ def test_what_waits_for_me_comes_first(customer: Customer) -> None:
     assert numbers(visitor.get("/").text) == [waiting.number]
 
 
+@pytest.mark.requirement("R 12-5", "X58")
 def test_every_ticket_is_on_one_page_and_back_again(customer: Customer) -> None:
     person, company = make_person(), make_organization(access=OrganizationAccess.ALL)
     person.organization = company
@@ -90,6 +92,7 @@ def test_every_ticket_is_on_one_page_and_back_again(customer: Customer) -> None:
     assert list(chain(*reversed(back))) == wanted[:-1]
 
 
+@pytest.mark.requirement("R 12-5")
 def test_the_first_page_has_no_previous_one(customer: Customer) -> None:
     person = make_person()
     tickets = [make_ticket(person) for _ in range(30)]

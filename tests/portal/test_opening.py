@@ -47,6 +47,7 @@ def send(visitor: Visitor, **changes: Any) -> Any:
     return visitor.post("/tickets/new", **{**GOOD, **changes})
 
 
+@pytest.mark.requirement("R 0-2", "R 0-27")
 def test_home_and_form_are_open_to_guests(guest: Visitor) -> None:
     home = guest.get("/")
     assert home.status_code == 200
@@ -57,6 +58,7 @@ def test_home_and_form_are_open_to_guests(guest: Visitor) -> None:
         assert f'name="{name}"' in form
 
 
+@pytest.mark.requirement("R 0-9", "R 1-3", "R 13-7")
 def test_a_guest_opens_a_ticket_and_sees_its_number_alone(guest: Visitor) -> None:
     answer = send(guest)
     assert (answer.status_code, answer.location) == (303, "/tickets/sent")
@@ -99,6 +101,7 @@ def test_without_an_automatic_answer_the_bare_link_is_mailed(guest: Visitor) -> 
     assert keys.open_key(mail.context["key"])
 
 
+@pytest.mark.requirement("X12")
 def test_a_guest_never_changes_somebody_known(guest: Visitor) -> None:
     known = make_person("thabo@example.com", name="Mr Nkosi")
     db.session.commit()
@@ -142,6 +145,7 @@ def test_a_customer_is_not_asked_who_they_are(customer: Callable[[Person], Visit
     assert person.email in page
 
 
+@pytest.mark.requirement("R 0-5")
 def test_a_chosen_priority_stays(guest: Visitor) -> None:
     send(guest, priority="high")
     assert newest().priority is Priority.HIGH
@@ -177,6 +181,7 @@ BAD = [
 ]
 
 
+@pytest.mark.requirement("R 0-27", "R 0-28")
 @pytest.mark.parametrize(("changes", "words"), BAD, ids=lambda value: str(value)[:40])
 def test_bad_input_is_told_and_what_was_typed_stays(
     guest: Visitor, changes: dict[str, str], words: str
@@ -273,6 +278,7 @@ def test_whoever_is_signed_in_may_be_quick(customer: Callable[[Person], Visitor]
 # --- files ------------------------------------------------------------------------------------
 
 
+@pytest.mark.requirement("R 2-5")
 def test_files_come_along(guest: Visitor) -> None:
     files = [(BytesIO(b"a;b\n1;2\n"), "orders.csv"), (BytesIO(b"\x89PNG\r\n\x1a\n"), "shot.png")]
     assert send(guest, attachments=files).status_code == 303

@@ -158,6 +158,7 @@ def everybody(
     ]
 
 
+@pytest.mark.requirement("R 0-21", "X18")
 def test_no_page_shows_anything_internal(
     app: Flask,
     ticket: Ticket,
@@ -176,6 +177,7 @@ def test_no_page_shows_anything_internal(
                 assert str(SCORE) not in text, page
 
 
+@pytest.mark.requirement("X18")
 def test_no_answer_to_a_form_shows_anything_internal(
     ticket: Ticket, customer: Callable[[Person], Visitor], by_link: Callable[..., Visitor]
 ) -> None:

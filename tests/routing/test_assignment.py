@@ -60,6 +60,7 @@ def mails() -> list[tuple[str, str]]:
 # Choosing
 
 
+@pytest.mark.requirement("R 1-5", "X3")
 def test_load_is_counted_from_new_open_and_in_progress_tickets() -> None:
     one = make_agent(name="One", max_tickets=9)
     for status in Status:
@@ -70,6 +71,7 @@ def test_load_is_counted_from_new_open_and_in_progress_tickets() -> None:
     assert choose().explanation[0]["text"] == "Candidates: One (3 of 9)"
 
 
+@pytest.mark.requirement("R 4-5", "X7")
 def test_candidates_are_online_agents_of_any_role_who_work_here() -> None:
     for presence in (Presence.AWAY, Presence.BUSY, Presence.OFFLINE):
         make_agent(presence=presence)
@@ -88,6 +90,7 @@ def test_candidates_are_online_agents_of_any_role_who_work_here() -> None:
     assert chosen == wanted
 
 
+@pytest.mark.requirement("R 4-3", "X2")
 def test_turns_go_round_though_everything_happens_at_one_moment() -> None:
     agents = [make_agent() for _ in range(3)]
     turns = []
@@ -98,6 +101,7 @@ def test_turns_go_round_though_everything_happens_at_one_moment() -> None:
     assert turns == [agent.id for agent in agents] * 2
 
 
+@pytest.mark.requirement("R 4-1")
 def test_rules_are_asked_highest_position_first_and_only_active_ones() -> None:
     one, two, three = make_agent(), make_agent(), make_agent()
     kind = RuleKind.SPECIFIC_AGENT
@@ -144,6 +148,7 @@ def test_choosing_is_one_statement_and_one_more_for_the_lock(statements: list[st
     assert len(statements) == 1
 
 
+@pytest.mark.requirement("R 2-9")
 def test_loads_are_read_from_the_partial_index_alone(app: Flask) -> None:
     if db.engine.dialect.name != "sqlite":
         pytest.skip("PostgreSQL scans tables as small as a test's")
@@ -155,6 +160,7 @@ def test_loads_are_read_from_the_partial_index_alone(app: Flask) -> None:
 # By hand
 
 
+@pytest.mark.requirement("R 0-20", "R 3-8")
 def test_assigning_a_new_ticket_opens_it_and_tells_the_agent() -> None:
     ticket, boss, agent = make_ticket(), make_agent(name="Boss"), make_agent(name="Ann")
     assert assignment.assign(ticket, agent=agent, by=boss, now=NOW) == ""
@@ -164,6 +170,7 @@ def test_assigning_a_new_ticket_opens_it_and_tells_the_agent() -> None:
     assert mails() == [("assigned", agent.email)]
 
 
+@pytest.mark.requirement("R 4-6", "X16")
 def test_history_says_the_method_and_who_had_it_before() -> None:
     ticket, boss, agent = make_ticket(), make_agent(), make_agent()
     assignment.assign(ticket, agent=boss, by=boss, now=NOW)
@@ -186,6 +193,7 @@ def test_history_says_the_method_and_who_had_it_before() -> None:
     }
 
 
+@pytest.mark.requirement("X3")
 def test_over_the_limit_by_hand_warns_and_assigns() -> None:
     agent = make_agent(name="Ann", max_tickets=2)
     warnings = []
@@ -245,6 +253,7 @@ def test_moving_to_a_group_takes_it_from_whoever_is_no_member() -> None:
     assert mails() == []
 
 
+@pytest.mark.requirement("X9")
 def test_group_that_works_by_hand_is_told_of_a_ticket_moved_to_it() -> None:
     group = make_group()
     member, boss = make_agent(groups=(group,)), make_agent()

@@ -111,12 +111,14 @@ def give_room(limit: int, *, agents: int = AGENTS) -> None:
     close_session()
 
 
+@pytest.mark.requirement("R 4-3", "R 13-9", "X1")
 def test_200_tickets_end_20_each(desk: dict[str, str]) -> None:
     hire(20)
     open_200(desk)
     assert shares() == [TICKETS // AGENTS] * AGENTS
 
 
+@pytest.mark.requirement("R 4-5", "R 4-7", "X1", "X4")
 def test_limits_hold_and_the_rest_waits_until_somebody_has_room(desk: dict[str, str]) -> None:
     hire(15)
     open_200(desk)
@@ -137,6 +139,7 @@ def test_limits_hold_and_the_rest_waits_until_somebody_has_room(desk: dict[str, 
     assert set(Counter(db.session.scalars(each)).values()) == {1}
 
 
+@pytest.mark.requirement("X1", "X4")
 def test_opening_and_handing_out_at_once_keeps_to_the_limits(desk: dict[str, str]) -> None:
     hire(10)
     open_200(desk)

@@ -79,6 +79,7 @@ def told(choice: Choice) -> list[tuple[str, str | None]]:
 # Who is chosen among those who are free
 
 
+@pytest.mark.requirement("R 4-3")
 def test_without_rules_it_goes_round_everybody() -> None:
     choice = ask(agents=[agent(1, ago=1), agent(2, ago=9, load=4), agent(3, ago=5)])
     assert (choice.agent_id, choice.group_id, choice.method) == (
@@ -89,6 +90,7 @@ def test_without_rules_it_goes_round_everybody() -> None:
     assert choice.summary == "B is next in turn (no rule chose)."
 
 
+@pytest.mark.requirement("X2")
 @pytest.mark.parametrize(
     ("agents", "chosen"),
     [
@@ -114,6 +116,7 @@ def test_turns_go_to_whoever_was_assigned_longest_ago(
     assert ask(agents=agents).agent_id == chosen
 
 
+@pytest.mark.requirement("R 4-2", "X8")
 @pytest.mark.parametrize(
     ("agents", "chosen"),
     [
@@ -133,6 +136,7 @@ def test_least_busy_takes_whoever_has_least(agents: list[Agent], chosen: int) ->
     )
 
 
+@pytest.mark.requirement("X2")
 def test_turn_comes_after_everybodys_last_turn_even_with_a_slow_clock() -> None:
     late = NOW + timedelta(seconds=3)
     ahead = Agent(1, "A", 0, 5, late, frozenset(), "")
@@ -145,6 +149,7 @@ def test_turn_comes_after_everybodys_last_turn_even_with_a_slow_clock() -> None:
 # Kinds of rules
 
 
+@pytest.mark.requirement("R 4-2")
 def test_specific_agent_is_taken_while_free() -> None:
     named = rule(1, RuleKind.SPECIFIC_AGENT, agent_id=2)
     choice = ask(named, agents=[agent(1), agent(2, ago=1, load=4)])
@@ -153,6 +158,7 @@ def test_specific_agent_is_taken_while_free() -> None:
     assert ("Rule “R1”: chose B", "hit") in told(choice)
 
 
+@pytest.mark.requirement("R 4-1", "X7")
 @pytest.mark.parametrize(
     ("two", "reason"),
     [
@@ -174,6 +180,7 @@ def test_specific_agent_who_is_not_free_misses_and_the_next_rule_is_asked(
     ]
 
 
+@pytest.mark.requirement("R 4-2", "R 4-6", "X7")
 @pytest.mark.parametrize(
     ("group", "chosen", "words"),
     [
@@ -203,6 +210,7 @@ def test_group_that_works_by_hand_is_the_last_word() -> None:
     assert told(choice)[0] == ("Rule “R1”: Hands takes its tickets by hand", "hit")
 
 
+@pytest.mark.requirement("R 4-2", "R 4-4")
 @pytest.mark.parametrize(
     ("wanted", "chosen"),
     [
@@ -223,6 +231,7 @@ def test_skill_rule_takes_the_least_busy_with_a_needed_skill(wanted: Wanted, cho
     assert (choice.agent_id, choice.method) == (chosen, AssignmentMethod.SKILL_BASED)
 
 
+@pytest.mark.requirement("R 4-4")
 def test_skill_rule_misses_where_nobody_free_knows_it() -> None:
     choice = ask(rule(1, RuleKind.SKILL_BASED), agents=[agent(1)])
     assert (choice.agent_id, choice.rule_id) == (1, None)
@@ -239,6 +248,7 @@ def test_skill_rule_for_a_category_without_skills_misses_and_names_no_group() ->
 # The group
 
 
+@pytest.mark.requirement("X5")
 def test_first_rule_that_names_a_group_fixes_it_though_it_finds_nobody() -> None:
     rules = (
         rule(1, RuleKind.LEAST_BUSY, group_id=TURNS.id),
@@ -256,6 +266,7 @@ def test_first_rule_that_names_a_group_fixes_it_though_it_finds_nobody() -> None
     ]
 
 
+@pytest.mark.requirement("X5")
 def test_later_rules_choose_among_the_members_of_the_fixed_group() -> None:
     rules = (
         rule(1, RuleKind.SKILL_BASED, group_id=TURNS.id),
@@ -299,6 +310,7 @@ def test_group_without_members_has_no_candidates() -> None:
 # Which rules match
 
 
+@pytest.mark.requirement("X6")
 def test_rule_of_a_category_serves_its_subcategories() -> None:
     choice = ask(
         rule(1, RuleKind.SPECIFIC_AGENT, agent_id=2),
@@ -308,6 +320,7 @@ def test_rule_of_a_category_serves_its_subcategories() -> None:
     assert choice.agent_id == 2
 
 
+@pytest.mark.requirement("R 4-1", "X6")
 def test_rule_of_a_category_leaves_subcategories_that_have_rules_of_their_own() -> None:
     rules = (
         rule(1, RuleKind.SPECIFIC_AGENT, agent_id=1),
@@ -346,6 +359,7 @@ def test_rules_of_other_categories_are_told_in_one_line() -> None:
 # Who is free
 
 
+@pytest.mark.requirement("R 4-5", "X4")
 @pytest.mark.parametrize(
     ("presence", "idle_minutes", "load", "words"),
     [

@@ -43,6 +43,7 @@ def notices() -> list[str]:
     return sorted(db.session.scalars(found))
 
 
+@pytest.mark.requirement("R 4-7")
 def test_highest_priority_and_oldest_go_out_first() -> None:
     def wait(priority: Priority, minutes: int) -> Ticket:
         return make_ticket(priority=priority, age=timedelta(minutes=minutes))
@@ -87,6 +88,7 @@ def test_only_new_or_open_unassigned_tickets_of_groups_that_distribute_go_out() 
     assert agent.id not in [holder_of(ticket) for ticket in stay]
 
 
+@pytest.mark.requirement("X5")
 def test_waiting_tickets_of_a_group_go_to_its_members_alone() -> None:
     group = make_group(distribution=Distribution.LEAST_BUSY)
     ticket = make_ticket(group=group)
@@ -127,6 +129,7 @@ def test_ticket_without_a_group_joins_the_group_that_a_rule_names() -> None:
     assert ticket.status is Status.OPEN
 
 
+@pytest.mark.requirement("R 3-8", "R 4-7", "R 13-20", "X15")
 def test_handing_out_leaves_history_decision_notice_and_turn() -> None:
     agent = make_agent(name="Ann")
     ticket = make_ticket()
@@ -188,6 +191,7 @@ def test_reopened_with_an_assignee_who_left_it_is_routed_again() -> None:
 # Telling the group
 
 
+@pytest.mark.requirement("X9")
 def test_group_is_told_once_of_a_ticket_that_nobody_could_take() -> None:
     group = make_group(distribution=Distribution.ROUND_ROBIN)
     member = make_agent(groups=(group,), presence=Presence.AWAY)
@@ -244,6 +248,7 @@ def test_many_that_nobody_can_take_cost_no_transaction_each(statements: list[str
 # The bell
 
 
+@pytest.mark.requirement("R 4-7", "X3", "X10")
 @pytest.mark.parametrize(
     "what", ["presence", "status", "unassigned"], ids=lambda what: f"{what} makes room"
 )

@@ -105,6 +105,7 @@ def test_colleagues_see_each_other_only_where_their_organization_allows_it(found
     assert found(three) == [tickets[2].id]
 
 
+@pytest.mark.requirement("X21")
 def test_deleted_tickets_are_nowhere(found: Found, agent: Person) -> None:
     make_ticket(deleted_at=NOW)
     make_ticket(deleted_at=NOW, status=Status.CLOSED)
@@ -151,6 +152,7 @@ def tickets(agent: Person) -> dict[str, Ticket]:
     }
 
 
+@pytest.mark.requirement("R 9-1")
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -240,6 +242,7 @@ def value(ticket: Ticket, sort: str) -> Any:
     return ticket.priority.rank if sort == "priority" else getattr(ticket, sort)
 
 
+@pytest.mark.requirement("R 9-3", "X27")
 @pytest.mark.parametrize("active", [True, False])
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("sort", ["created_at", "updated_at", "priority", "due_at", "next_due_at"])
@@ -296,6 +299,7 @@ def test_a_cursor_of_another_list_or_a_made_up_one_is_refused(
         fetch(ROW, TicketFilters(limit=4, sort="updated_at", cursor=cursor), selection)
 
 
+@pytest.mark.requirement("X58")
 def test_an_empty_page_links_nowhere(agent: Person) -> None:
     page = list_tickets(TicketFilters(), viewer=agent, now=NOW)
     assert (page.rows, page.total_text, page.page.text) == ([], "0", "")
@@ -319,6 +323,7 @@ def test_links_stay_within_the_view(many: list[Ticket], agent: Person) -> None:
 # Rows
 
 
+@pytest.mark.requirement("R 0-25")
 def test_a_row_says_everything_in_words(agent: Person, statements: list[str]) -> None:
     bakery = make_organization("Backhaus Leitner")
     ticket = make_ticket(
@@ -348,6 +353,7 @@ def test_a_row_says_everything_in_words(agent: Person, statements: list[str]) ->
     assert row.held == 1
 
 
+@pytest.mark.requirement("R 12-3")
 def test_a_requester_without_a_name_is_shown_by_address(agent: Person) -> None:
     person = make_person("nameless@example.com")
     person.name = ""
@@ -399,6 +405,7 @@ def test_counts_stop_at_their_cap(many: list[Ticket], agent: Person) -> None:
     assert count_capped(TicketFilters(), viewer=agent, now=NOW, cap=23) == 23
 
 
+@pytest.mark.requirement("R 9-5")
 def test_statistics_count_under_the_same_filters(agent: Person) -> None:
     make_ticket(priority=Priority.HIGH, category=category("billing"), assignee=agent)
     make_ticket(priority=Priority.HIGH, status=Status.CLOSED)

@@ -61,6 +61,7 @@ def nothing_is_rare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conditions, "FEW", -1)
 
 
+@pytest.mark.requirement("R 2-9")
 @pytest.mark.parametrize(
     ("key", "index"),
     [
@@ -106,6 +107,7 @@ def test_all_tickets_are_walked_in_the_order_asked_for(sort: str, order: str, pl
         assert "TEMP B-TREE" not in shown
 
 
+@pytest.mark.requirement("R 2-9")
 @pytest.mark.parametrize(
     ("narrowed", "index"),
     [

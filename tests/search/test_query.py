@@ -51,6 +51,7 @@ def search(agent: Person) -> Search:
 # What finds what
 
 
+@pytest.mark.requirement("R 9-2", "R 13-14", "X53")
 @pytest.mark.parametrize(
     "text",
     [
@@ -97,6 +98,7 @@ def test_what_is_not_there_is_not_found(text: str, search: Search) -> None:
     assert search(text) == []
 
 
+@pytest.mark.requirement("R 9-2")
 def test_a_number_is_found_whole_and_without_its_letters(search: Search) -> None:
     ticket = make_ticket()
     make_ticket()
@@ -333,6 +335,7 @@ def test_the_index_of_sqlite_stays_sound(search: Search) -> None:
 # For whom
 
 
+@pytest.mark.requirement("X53")
 def test_internal_notes_are_found_by_agents_alone(search: Search) -> None:
     customer = make_person()
     ticket = make_ticket(customer, subject="Oven")

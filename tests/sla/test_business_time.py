@@ -34,6 +34,7 @@ def at(text: str, zone: str, fold: int = 0) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), fold=fold)
 
 
+@pytest.mark.requirement("X31")
 @pytest.mark.parametrize(
     ("zone", "intervals", "holidays", "start", "hours", "due"),
     [

@@ -44,6 +44,7 @@ def add_policy(calendar: Calendar, name: str, **columns) -> SlaPolicy:
     return policy
 
 
+@pytest.mark.requirement("R 0-12", "R 13-6")
 def test_shipped_policies_are_by_priority_and_always_open(app: Flask) -> None:
     found = queries.active_policies()
 
@@ -94,6 +95,7 @@ def test_policy_is_read_with_its_calendar_and_escalations(office: Calendar) -> N
     )
 
 
+@pytest.mark.requirement("R 6-1", "X30")
 def test_policies_come_by_position_and_only_active_ones(office: Calendar) -> None:
     add_policy(office, "second", position=-1)
     add_policy(office, "first", position=-2)

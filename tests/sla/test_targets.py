@@ -38,6 +38,7 @@ def facts(**changes: Any) -> Facts:
 ALL = policy("all")
 
 
+@pytest.mark.requirement("R 2-6", "R 6-1")
 @pytest.mark.parametrize(
     ("conditions", "reason"),
     [
@@ -85,6 +86,7 @@ def test_ticket_without_a_group_fits_no_policy_for_groups(changes, conditions, r
     assert choice.missed == (Miss("asked", reason),)
 
 
+@pytest.mark.requirement("R 6-1", "X30")
 def test_first_policy_that_fits_wins():
     choice = choose([ALL, policy("later")], facts(), start=MONDAY, warning_percent=80)
 
@@ -98,6 +100,7 @@ def test_policy_that_never_falls_due_is_passed_over():
     assert choice.missed == (Miss("broken", "This calendar has no opening hours at all."),)
 
 
+@pytest.mark.requirement("R 6-2")
 def test_choice_tells_when_each_target_is_due():
     choice = choose([ALL], facts(), start=MONDAY, warning_percent=80)
 
@@ -107,6 +110,7 @@ def test_choice_tells_when_each_target_is_due():
     assert choice.due[Target.RESOLUTION].warn_at == MONDAY + 8 * HOUR
 
 
+@pytest.mark.requirement("X31")
 @pytest.mark.parametrize(
     ("pauses", "warn", "due"),
     [

@@ -113,6 +113,7 @@ def of(ticket: Ticket, target: Target, cycle: int = 1) -> SlaClock:
     return next(clock for clock in ticket.clocks if (clock.target, clock.cycle) == (target, cycle))
 
 
+@pytest.mark.requirement("R 2-7", "R 6-2")
 def test_new_ticket_gets_a_first_response_and_a_resolution_clock() -> None:
     ticket = open_ticket()
 
@@ -126,6 +127,7 @@ def test_new_ticket_gets_a_first_response_and_a_resolution_clock() -> None:
     assert ticket.first_response_at is None
 
 
+@pytest.mark.requirement("X31")
 def test_clocks_of_a_new_ticket_count_in_the_policys_calendar() -> None:
     ticket = open_ticket("low")
 
@@ -143,6 +145,7 @@ def test_phone_ticket_has_had_its_first_response() -> None:
     assert hours_of(of(ticket, NEXT).due_at) == 3
 
 
+@pytest.mark.requirement("X35")
 def test_ticket_without_a_policy_has_no_clocks() -> None:
     ticket = open_ticket("normal")
 
@@ -179,6 +182,7 @@ def test_decision_without_a_policy_says_so() -> None:
     ]
 
 
+@pytest.mark.requirement("R 6-4", "X33")
 @pytest.mark.parametrize(
     ("steps", "state", "stopped", "left_hours"),
     [
@@ -207,6 +211,7 @@ def test_first_response_ends(steps, state, stopped, left_hours) -> None:
     assert (clock.due_at is not None) == (state is ClockState.BREACHED)  # for the sweep
 
 
+@pytest.mark.requirement("R 6-4", "X56")
 def test_first_response_time_is_that_of_the_first_reply() -> None:
     ticket = open_ticket()
 
@@ -256,6 +261,7 @@ def test_policy_without_a_next_response_starts_none() -> None:
     assert [clock.target for clock in ticket.clocks] == [FIRST, RESOLUTION]
 
 
+@pytest.mark.requirement("R 6-5", "X31", "X34", "X36", "X39")
 @pytest.mark.parametrize(
     ("priority", "steps", "state", "due", "left_hours"),
     [
@@ -336,6 +342,7 @@ def test_resolution_clock_follows_the_status(priority, steps, state, due, left_h
     assert of(bystander, RESOLUTION).state is ClockState.RUNNING
 
 
+@pytest.mark.requirement("X39")
 @pytest.mark.parametrize(
     ("steps", "due", "next_due", "next_warn"),
     [
@@ -370,6 +377,7 @@ def test_due_time_set_by_hand_is_left_alone() -> None:
     assert hours_of(ticket.due_at) == 99
 
 
+@pytest.mark.requirement("X32", "X39")
 @pytest.mark.parametrize(
     ("steps", "first", "resolution"),
     [
@@ -469,6 +477,7 @@ def test_ticket_that_comes_under_a_policy_late_is_counted_from_its_creation() ->
     assert hours_of(ticket.next_due_at) == 1
 
 
+@pytest.mark.requirement("X29", "X32")
 def test_change_of_tier_category_or_group_chooses_again(policies) -> None:
     group = make_group("Special")
     customer = make_person(tier=Tier.STANDARD)

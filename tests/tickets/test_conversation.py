@@ -27,12 +27,14 @@ def mails(kind: str) -> list[OutboundEmail]:
     return list(db.session.scalars(statement.order_by(OutboundEmail.recipient)))
 
 
+@pytest.mark.requirement("X22")
 def test_a_public_reply_takes_and_starts_a_new_ticket(app: Flask) -> None:
     ticket, agent = make_ticket(), make_agent()
     conversation.reply(ticket, "Hello", by=agent, now=NOW)
     assert (ticket.assignee, ticket.status) == (agent, Status.IN_PROGRESS)
 
 
+@pytest.mark.requirement("X22")
 @pytest.mark.parametrize(
     ("status", "then", "after"),
     [
@@ -77,6 +79,7 @@ def test_a_public_reply_is_mailed_to_each_participant_apart(app: Flask) -> None:
     assert stranger.email not in {mail.recipient for mail in sent}
 
 
+@pytest.mark.requirement("R 0-21", "X56")
 def test_an_internal_note_is_mailed_to_nobody_and_takes_nothing(app: Flask) -> None:
     ticket = make_ticket()
     conversation.reply(ticket, "secret", by=make_agent(), now=NOW, visibility=Visibility.INTERNAL)
@@ -85,6 +88,7 @@ def test_an_internal_note_is_mailed_to_nobody_and_takes_nothing(app: Flask) -> N
     assert (ticket.assignee, ticket.status, ticket.first_response_at) == (None, Status.NEW, None)
 
 
+@pytest.mark.requirement("X22")
 @pytest.mark.parametrize("status", [Status.PENDING, Status.RESOLVED])
 def test_a_customer_s_reply_opens(app: Flask, status: Status) -> None:
     ticket = make_ticket(status=status)
@@ -99,6 +103,7 @@ def test_a_customer_s_reply_leaves_an_active_ticket_s_status(app: Flask, status:
     assert ticket.status is status
 
 
+@pytest.mark.requirement("X48")
 def test_a_reply_within_14_days_reopens_a_closed_ticket(app: Flask) -> None:
     closed = NOW - timedelta(days=13)
     ticket = make_ticket(status=Status.CLOSED, closed_at=closed, resolved_at=closed)
@@ -107,6 +112,7 @@ def test_a_reply_within_14_days_reopens_a_closed_ticket(app: Flask) -> None:
     assert (ticket.status, ticket.closed_at, ticket.resolved_at) == (Status.OPEN, None, None)
 
 
+@pytest.mark.requirement("X48")
 @pytest.mark.parametrize(
     "columns",
     [
@@ -129,6 +135,7 @@ def test_a_reply_to_what_is_over_becomes_a_follow_up(
     assert ticket.status is columns["status"]
 
 
+@pytest.mark.requirement("X44")
 def test_an_automatic_reply_joins_and_changes_nothing(app: Flask) -> None:
     agent = make_agent()
     ticket = make_ticket(status=Status.PENDING, assignee=agent)

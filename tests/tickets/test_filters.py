@@ -32,6 +32,7 @@ def test_values_are_repeated_or_separated_by_commas() -> None:
     assert apart.status == (Status.NEW, Status.OPEN)
 
 
+@pytest.mark.requirement("R 0-4", "R 0-5")
 def test_aliases_of_every_input_are_known() -> None:
     found = read({"priority": "medium,URGENT", "status": "waiting,in-progress"})
     assert found.priority == (Priority.NORMAL, Priority.CRITICAL)
@@ -61,6 +62,7 @@ def test_days_begin_in_the_viewers_zone() -> None:
     assert unescaped.due_before == found.due_before
 
 
+@pytest.mark.requirement("X52")
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -40,6 +40,7 @@ def ticket_in(status: Status) -> Ticket:
     return make_ticket(status=status, **columns)
 
 
+@pytest.mark.requirement("R 1-6", "X20")
 @pytest.mark.parametrize(("old", "new"), PAIRS, ids=lambda status: status.value)
 def test_only_the_table_s_changes_are_allowed(app: Flask, old: Status, new: Status) -> None:
     ticket = ticket_in(old)
@@ -61,6 +62,7 @@ def test_an_agent_may_not_reopen_a_cancelled_ticket(app: Flask) -> None:
         lifecycle.change_status(ticket, Status.OPEN, by=make_agent(), now=NOW)
 
 
+@pytest.mark.requirement("R 0-17", "X20", "X36")
 def test_resolving_stamps_and_reopening_clears(app: Flask) -> None:
     ticket, agent = ticket_in(Status.OPEN), make_agent()
     lifecycle.change_status(ticket, Status.RESOLVED, by=agent, now=NOW)
@@ -69,6 +71,7 @@ def test_resolving_stamps_and_reopening_clears(app: Flask) -> None:
     assert (ticket.resolved_at, ticket.closed_at) == (None, None)
 
 
+@pytest.mark.requirement("X20")
 def test_closing_stamps_a_resolution_that_was_never_said(app: Flask) -> None:
     ticket = ticket_in(Status.OPEN)
     lifecycle.change_status(ticket, Status.CLOSED, by=make_agent(), now=NOW)
@@ -81,6 +84,7 @@ def test_closing_a_resolved_ticket_keeps_when_it_was_resolved(app: Flask) -> Non
     assert ticket.resolved_at == NOW - timedelta(days=1)
 
 
+@pytest.mark.requirement("R 0-18")
 def test_starting_a_ticket_that_nobody_holds_takes_it(app: Flask) -> None:
     ticket, agent, other = ticket_in(Status.NEW), make_agent(), make_agent()
     lifecycle.change_status(ticket, Status.IN_PROGRESS, by=agent, now=NOW)
@@ -90,6 +94,7 @@ def test_starting_a_ticket_that_nobody_holds_takes_it(app: Flask) -> None:
     assert held.assignee is other
 
 
+@pytest.mark.requirement("R 0-20")
 def test_assigning_a_new_ticket_opens_it(app: Flask) -> None:
     one, two = ticket_in(Status.NEW), ticket_in(Status.NEW)
     holding.give(one, make_agent(), by=make_agent(), now=NOW)
@@ -104,6 +109,7 @@ def test_reopening_takes_it_from_somebody_who_left(app: Flask) -> None:
     assert ticket.assignee is None
 
 
+@pytest.mark.requirement("R 0-19", "R 2-8", "R 13-1", "X15", "X16")
 def test_history_tells_who_from_and_to(app: Flask) -> None:
     ticket, agent = ticket_in(Status.OPEN), make_agent(name="Priya Raman")
     before = ticket.version
@@ -118,6 +124,7 @@ def test_history_tells_who_from_and_to(app: Flask) -> None:
     assert ticket.updated_at == NOW
 
 
+@pytest.mark.requirement("R 13-3", "X21")
 def test_deleting_hides_and_restoring_brings_back(app: Flask) -> None:
     ticket, boss = ticket_in(Status.OPEN), make_agent(role=Role.SUPERVISOR)
     with pytest.raises(Forbidden):

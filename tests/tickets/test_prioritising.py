@@ -31,6 +31,7 @@ def points(subject: str = "Hello", text: str = "", **facts: Any) -> Score:
     return score(subject, text, **(quiet | facts))
 
 
+@pytest.mark.requirement("R 5-1")
 @pytest.mark.parametrize(
     ("tier", "total"),
     [("enterprise", 30), ("premium", 20), ("standard", 10), ("free", 0), ("unheard of", 0)],
@@ -39,6 +40,7 @@ def test_tier_gives_points(tier: str, total: int) -> None:
     assert points(tier=tier).total == 10 + total
 
 
+@pytest.mark.requirement("R 5-2")
 @pytest.mark.parametrize(
     ("key", "total"),
     [
@@ -55,6 +57,7 @@ def test_category_gives_points(key: str, total: int) -> None:
     assert points(category_key=key).total == total
 
 
+@pytest.mark.requirement("R 5-4")
 @pytest.mark.parametrize(
     ("facts", "extra"),
     [
@@ -70,6 +73,7 @@ def test_files_and_earlier_tickets_give_points(facts: dict[str, Any], extra: int
     assert points(**facts).total == 10 + extra
 
 
+@pytest.mark.requirement("R 1-7", "R 5-5")
 @pytest.mark.parametrize(
     ("total", "priority"),
     [
@@ -87,6 +91,7 @@ def test_cut_offs_are_reached_by_equal_points(total: int, priority: Priority) ->
     assert points(weights=weights).priority is priority
 
 
+@pytest.mark.requirement("X26")
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -131,6 +136,7 @@ def test_words_of_any_script_are_found(text: str, words: list[str], found: list[
     assert find_words(text, words) == found
 
 
+@pytest.mark.requirement("R 5-3")
 def test_each_distinct_word_of_subject_and_text_gives_points() -> None:
     assert points("Urgent: down", "urgent, down, asap").total == 10 + 3 * 15
 
@@ -139,6 +145,7 @@ def test_no_phrase_spans_subject_and_text() -> None:
     assert points("We cannot", "access is fine").total == 10
 
 
+@pytest.mark.requirement("X25")
 def test_everything_is_told_in_parts_that_add_up() -> None:
     result = points(
         "Invoice error",
@@ -165,6 +172,7 @@ def test_low_is_told_by_the_cut_off_that_was_missed() -> None:
     assert points().summary == "Low: 10 points, under 40."
 
 
+@pytest.mark.requirement("R 5-6", "X25")
 def test_weights_words_and_cut_offs_are_settings() -> None:
     weights = WEIGHTS | {
         "priority_words": ["kaputt"],
