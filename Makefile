@@ -28,7 +28,7 @@ soak: setup-dev ## Let mail flow for many minutes while everything is killed in 
 	@$(BIN)/pytest -m soak -s tests/faults $(ARGS)
 
 requirements: setup-dev ## Write docs/requirements.md: which tests show which requirement
-	@$(BIN)/python -m tests.requirements
+	@$(BIN)/python -m tests.requirements.proof
 
 check: setup-dev ## Check style, types and the direction of imports
 	@scripts/check.sh

@@ -25,7 +25,7 @@ from app.core import cache
 from app.core.db import begin_read, db
 from app.settings import load
 from tests import servers
-from tests.requirements import Outcomes
+from tests.requirements.proof import Outcomes
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
