@@ -43,5 +43,6 @@ def index_built_afterwards(connection: sa.Connection) -> Iterator[None]:
     yield
     connection.exec_driver_sql("insert into search_ticket (search_ticket) values ('rebuild')")
     connection.exec_driver_sql("insert into search_note (search_note) values ('rebuild')")
+    connection.exec_driver_sql("insert into search_article (search_article) values ('rebuild')")
     for _, statement in triggers:
         connection.exec_driver_sql(statement)

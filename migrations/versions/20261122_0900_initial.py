@@ -1505,9 +1505,116 @@ def upgrade() -> None:
             batch_op.f("ix_attachment_uploader_id"), ["uploader_id"], unique=False
         )
 
+    op.create_table(
+        "article_category",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("slug", sa.String(length=120), nullable=False),
+        sa.Column("description", sa.String(length=300), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_article_category")),
+        sa.UniqueConstraint("name", name=op.f("uq_article_category_name")),
+    )
+    op.create_table(
+        "article",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("category_id", sa.Integer(), nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("slug", sa.String(length=120), nullable=False),
+        sa.Column("summary", sa.String(length=300), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("body_html", sa.Text(), nullable=False),
+        sa.Column("body_text", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("audience", sa.String(20), nullable=False),
+        sa.Column("author_id", sa.Integer(), nullable=True),
+        sa.Column("ticket_id", sa.Integer(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["author_id"], ["person.id"], name=op.f("fk_article_author_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["category_id"],
+            ["article_category.id"],
+            name=op.f("fk_article_category_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["ticket.id"], name=op.f("fk_article_ticket_id"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_article")),
+    )
+    with op.batch_alter_table("article", schema=None) as batch_op:
+        batch_op.create_index("ix_article_category_id_title_id", ["category_id", "title", "id"])
+        batch_op.create_index("ix_article_updated_at_id", ["updated_at", "id"])
+
+    op.create_table(
+        "article_picture",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("article_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("content_type", sa.String(length=100), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"],
+            ["article.id"],
+            name=op.f("fk_article_picture_article_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_article_picture")),
+        sa.UniqueConstraint("article_id", "name", name=op.f("uq_article_picture_article_id_name")),
+    )
+    with op.batch_alter_table("article_picture", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_article_picture_sha256"), ["sha256"])
+
+    op.create_table(
+        "article_revision",
+        sa.Column("article_id", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("title", sa.String(length=200), nullable=False),
+        sa.Column("summary", sa.String(length=300), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("author_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"],
+            ["article.id"],
+            name=op.f("fk_article_revision_article_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["author_id"],
+            ["person.id"],
+            name=op.f("fk_article_revision_author_id"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("article_id", "version", name=op.f("pk_article_revision")),
+    )
+    op.create_table(
+        "article_vote",
+        sa.Column("article_id", sa.Integer(), nullable=False),
+        sa.Column("visitor", sa.String(length=64), nullable=False),
+        sa.Column("is_helpful", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"],
+            ["article.id"],
+            name=op.f("fk_article_vote_article_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("article_id", "visitor", name=op.f("pk_article_vote")),
+    )
+
     _keep_audit_log()
     _seed()
     _search_index()
+    _search_articles()
 
 
 def _keep_audit_log() -> None:
@@ -1855,6 +1962,54 @@ def _search_index() -> None:
         _search_index_postgresql()
 
 
+def _search_articles() -> None:
+    """One document for each article, drafts too: who looks for it says which of them count."""
+    execute = op.get_bind().exec_driver_sql
+    fields = ("title", "summary", "body_text")
+    names = ", ".join(fields)
+    if op.get_bind().dialect.name == "sqlite":
+        options = "content_rowid='id', tokenize=\"unicode61 remove_diacritics 2\", prefix='2 3 4'"
+        fts = f"fts5({names}, content='article', {options})"
+        execute(f"create virtual table search_article using {fts}")
+        old, new = (", ".join(f"{row}.{name}" for name in fields) for row in ("old", "new"))
+        out = (
+            f"insert into search_article (search_article, rowid, {names})"
+            f" values ('delete', old.id, {old});"
+        )
+        put = f"insert into search_article (rowid, {names}) values (new.id, {new});"
+        _sqlite_trigger("article_insert", "after insert on article", put)
+        _sqlite_trigger("article_delete", "after delete on article", out)
+        _sqlite_trigger("article_update", f"after update of {names} on article", out, put)
+        return
+    execute(
+        """
+        create table search_article (
+            article_id integer primary key references article (id) on delete cascade,
+            document tsvector not null
+        )
+        """
+    )
+    execute("create index search_article_document on search_article using gin (document)")
+    document = " || ".join(
+        f"setweight(to_tsvector('simple', search_fold(new.{name})), '{weight}')"
+        for name, weight in zip(fields, "ABD", strict=True)
+    )
+    execute(
+        f"""
+        create function search_article_put() returns trigger language plpgsql as $$
+        begin
+            insert into search_article (article_id, document) values (new.id, {document})
+            on conflict (article_id) do update set document = excluded.document;
+            return null;
+        end $$
+        """
+    )
+    execute(
+        f"create trigger search_article_put after insert or update of {names} on article"
+        " for each row execute function search_article_put()"
+    )
+
+
 def _drop_search_index() -> None:
     """Everything whose name begins with search_."""
     bind = op.get_bind()
@@ -1867,10 +2022,12 @@ def _drop_search_index() -> None:
         ).all()
         execute("drop table search_ticket")
         execute("drop table search_note")
+        execute("drop table search_article")
         for kind, name in found:
             execute(f"drop {kind} {name}")
         return
     execute("drop table search_ticket")
+    execute("drop table search_article")
     found = execute("select oid::regprocedure from pg_proc where starts_with(proname, 'search_')")
     for (name,) in found.all():
         execute(f"drop function {name} cascade")
@@ -1878,6 +2035,18 @@ def _drop_search_index() -> None:
 
 def downgrade() -> None:
     _drop_search_index()
+    op.drop_table("article_vote")
+    op.drop_table("article_revision")
+    with op.batch_alter_table("article_picture", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_article_picture_sha256"))
+
+    op.drop_table("article_picture")
+    with op.batch_alter_table("article", schema=None) as batch_op:
+        batch_op.drop_index("ix_article_updated_at_id")
+        batch_op.drop_index("ix_article_category_id_title_id")
+
+    op.drop_table("article")
+    op.drop_table("article_category")
     with op.batch_alter_table("attachment", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_attachment_uploader_id"))
         batch_op.drop_index("ix_attachment_ticket_id_id")
