@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile, gettempdir
 from typing import TypeVar
@@ -30,7 +30,8 @@ class Settings:
     """Typed settings; every field is ``DESKHAND_<NAME>`` in upper case.
 
     ``redis_url`` is None where the bundled Redis serves, ``smtp_url`` is None where mails stay in
-    the outbox. ``data_dir`` exists once the settings were read.
+    the outbox. ``data_dir`` exists once the settings were read. ``outbound_allow`` are the networks
+    that webhooks may reach though they are not public.
     """
 
     secret_key: str
@@ -47,6 +48,7 @@ class Settings:
     storage_url: str | None
     trusted_proxies: int
     metrics_token: str | None
+    outbound_allow: tuple[IPv4Network | IPv6Network, ...]
     rate_limits: bool
     form_min_seconds: float
     demo_password: str | None
@@ -117,9 +119,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         lmtp_listen=read("LMTP_LISTEN", _listen, None),
         authserv_id=read("AUTHSERV_ID", str, None),
         verify_senders=read("VERIFY_SENDERS", _switch, False),
-        storage_url=read("STORAGE_URL", _scheme("file"), None),
+        storage_url=read("STORAGE_URL", _storage_url, None),
         trusted_proxies=read("TRUSTED_PROXIES", _whole_number, 0),
         metrics_token=read("METRICS_TOKEN", str, None),
+        outbound_allow=read("OUTBOUND_ALLOW", _networks, ()),
         rate_limits=read("RATE_LIMITS", _switch, True),
         form_min_seconds=read("FORM_MIN_SECONDS", _seconds, 2.0),
         demo_password=read("DEMO_PASSWORD", str, None),
@@ -176,6 +179,28 @@ def _scheme(*allowed: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _storage_url(text: str) -> str:
+    """``file:///path``, or ``s3://key:secret@host/bucket/prefix``; the keys may be left out."""
+    parts = urlsplit(text)
+    if parts.scheme == "file" and parts.path.strip("/") and not parts.netloc:
+        return text
+    if parts.scheme in ("s3", "s3+http") and parts.hostname and parts.path.strip("/"):
+        if parts.port == 0 or bool(parts.username) != bool(parts.password):
+            raise ValueError(
+                "must have key and secret, or neither, and a port that is none or real"
+            )
+        return text
+    raise ValueError("must be file:///path or s3://key:secret@host/bucket")
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """``10.0.0.0/8, 192.168.1.5``: networks and single addresses, with commas between."""
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"must be networks such as 10.0.0.0/8, with commas: {error}") from None
 
 
 def _listen(text: str) -> str:

@@ -14,6 +14,7 @@ from app.core.db import begin_write, db
 from app.core.jobs import is_stopping
 from app.core.outages import outage
 from app.core.settings_store import setting
+from app.core.storage import StorageAway
 from app.mail.models import InboundEmail, InboundState, RawEmail
 from app.tickets import attachments, lifecycle, person_merging, undoing
 from app.tickets.models import DecisionRecord, Ticket
@@ -37,10 +38,19 @@ def tidy(now: datetime) -> None:
     db.session.commit()
     close_resolved(now)
     forget_old(now)
-    attachments.sweep(now=now)
+    _sweep_files(now)
     alarms.tell(now)
     if now.minute == HOURLY_MINUTE:
         forget_raw_mails(now)
+
+
+def _sweep_files(now: datetime) -> None:
+    """A bucket that is away must not keep the rest of the round from being done."""
+    try:
+        attachments.sweep(now=now)
+    except StorageAway as error:
+        db.session.rollback()
+        log.warning("files cannot be swept", error=error.strerror)
 
 
 def close_resolved(now: datetime) -> int:

@@ -71,7 +71,7 @@ def _write(writer: Writer, *, with_secret_key: bool) -> dict[str, Any]:
         wanted = connection.execute(sa.select(Attachment.sha256).distinct()).scalars().all()
     missing = []
     for digest in sorted(wanted):
-        with suppress(FileNotFoundError), storage().path(digest).open("rb") as source:
+        with suppress(FileNotFoundError), storage().open(digest) as source:
             writer.add(f"files/{digest}", source)
             continue
         missing.append(digest)

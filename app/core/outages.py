@@ -1,4 +1,4 @@
-"""Errors that no input and no rule causes: the database or the disk is busy, full or away."""
+"""Errors that no input and no rule causes: the database, the disk or the bucket is away."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from enum import StrEnum
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 
 from app.core.db import is_busy
+from app.core.storage import StorageAway
 
 DISK_ERRORS = frozenset(
     {
@@ -30,12 +31,15 @@ class Outage(StrEnum):
     BUSY = "busy"
     DATABASE = "database"
     DISK = "disk"
+    STORAGE = "storage"
 
 
 def outage(error: BaseException) -> Outage | None:
     """Which outage *error* tells of, if any."""
     if is_busy(error) or isinstance(error, TimeoutError):  # of the pool: all connections in use
         return Outage.BUSY
+    if isinstance(error, StorageAway):
+        return Outage.STORAGE
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return Outage.DISK
     if isinstance(error, DBAPIError):

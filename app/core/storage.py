@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from tempfile import mkstemp
-from typing import IO
+from typing import IO, Protocol
 from urllib.parse import unquote, urlsplit
 
 from flask import current_app
@@ -24,7 +24,7 @@ from app.settings import Settings
 PIECE = 1 << 20  # bytes in memory at once
 BATCH = 500  # files that a sweep asks about at once
 
-_digest = re.compile(r"[0-9a-f]{64}")
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,60 @@ class Stored:
     size: int
 
 
+class StorageAway(OSError):
+    """The bucket does not answer, or not to us; ``strerror`` says it in words."""
+
+
+class Storage(Protocol):
+    """Where bytes are kept: a folder (`Folder`), or a bucket (`app.core.bucket.Bucket`)."""
+
+    def put(self, source: IO[bytes]) -> Stored:
+        """Keep what *source* yields from where it stands; equal bytes are kept once.
+
+        When this returns, the bytes survive a power cut.
+
+        Raises:
+            OSError: they could not be kept.
+        """
+
+    def open(self, sha256: str) -> IO[bytes]:
+        """The bytes, to be read and sought in.
+
+        Raises:
+            FileNotFoundError: nobody has them.
+            OSError: they cannot be read.
+            ValueError: *sha256* is no digest (it may come from outside: never join it unchecked).
+        """
+
+    def sweep(self, used: Callable[[Sequence[str]], Collection[str]], *, before: datetime) -> int:
+        """Delete what was put before *before* (aware) and nobody uses. Returns how many.
+
+        A file without a row stays from a form that was never sent again, or from a transaction
+        that failed; a young one may belong to a transaction that is still running.
+
+        Args:
+            used: which of some digests are in use.
+        """
+
+    def is_sweep_due(self, now: datetime, *, every: timedelta) -> bool:
+        """True for one process each time that *every* has passed since it last was."""
+
+    def probe(self) -> None:
+        """Write a few bytes, read them and take them away again.
+
+        Raises:
+            OSError: something of that is not possible.
+        """
+
+
 @dataclass(frozen=True, slots=True)
-class Storage:
+class Folder:
     """A folder of files ``ab/cdef…``, named by the SHA-256 of what is in them."""
 
     root: Path
 
     def put(self, source: IO[bytes]) -> Stored:
-        """Keep what *source* yields from where it stands; equal bytes are kept once.
-
-        When this returns, the file and its name survive a power cut.
-
-        Raises:
-            OSError: the disk is full or broken.
-        """
+        """As `Storage.put` says: the file and its name are on the disk afterwards."""
         with self._unfinished() as (descriptor, draft):
             digest, size = hashlib.sha256(), 0
             while piece := source.read(PIECE):
@@ -70,38 +110,29 @@ class Storage:
         _sync_folder(path.parent)
         return Stored(sha256, size)
 
-    def path(self, sha256: str) -> Path:
-        """Where these bytes are, or would be.
+    def open(self, sha256: str) -> IO[bytes]:
+        """As `Storage.open` says."""
+        return self.path(sha256).open("rb")
 
-        Raises:
-            ValueError: *sha256* is no digest (it may come from outside: never join it unchecked).
-        """
-        if not _digest.fullmatch(sha256):
-            raise ValueError("not a SHA-256 in hex")
-        return self.root / sha256[:2] / sha256[2:]
+    def path(self, sha256: str) -> Path:
+        """Where these bytes are, or would be."""
+        return self.root / key_of(sha256)
 
     def sweep(self, used: Callable[[Sequence[str]], Collection[str]], *, before: datetime) -> int:
-        """Delete files put before *before* (aware) that nobody uses. Returns how many.
-
-        A file without a row stays from a form that was never sent again, or from a transaction
-        that failed; a young one may belong to a transaction that is still running.
-
-        Args:
-            used: which of some digests are in use.
-        """
+        """As `Storage.sweep` says."""
         last = before.timestamp()
         old = (path for path in self.root.glob("*/*") if _put_at(path) < last)
         swept = 0
         while batch := list(islice(old, BATCH)):
             digests = {path.parent.name + path.name: path for path in batch}
-            in_use = used([name for name in digests if _digest.fullmatch(name)])
+            in_use = used([name for name in digests if DIGEST.fullmatch(name)])
             for name, path in digests.items():
                 if name not in in_use:
                     swept += self._delete(path, before=last)
         return swept
 
     def is_sweep_due(self, now: datetime, *, every: timedelta) -> bool:
-        """True for one process each time that *every* has passed since it last was."""
+        """As `Storage.is_sweep_due` says."""
         _make_folder(self.root)
         mark = self.root / "swept"
         with self._alone():
@@ -110,6 +141,13 @@ class Storage:
             mark.touch()
             os.utime(mark, (now.timestamp(), now.timestamp()))
             return True
+
+    def probe(self) -> None:
+        """As `Storage.probe` says."""
+        with self._unfinished() as (descriptor, draft):
+            os.write(descriptor, b"probe")
+            os.fsync(descriptor)
+            draft.read_bytes()
 
     def _delete(self, path: Path, *, before: float) -> bool:
         """Delete a file unless it was put again meanwhile."""
@@ -142,16 +180,33 @@ class Storage:
             Path(name).unlink(missing_ok=True)
 
 
+def key_of(sha256: str) -> str:
+    """The name of these bytes in the storage.
+
+    Raises:
+        ValueError: *sha256* is no digest.
+    """
+    if not DIGEST.fullmatch(sha256):
+        raise ValueError("not a SHA-256 in hex")
+    return f"{sha256[:2]}/{sha256[2:]}"
+
+
 def storage() -> Storage:
     """The storage of the running application."""
-    return Storage(root_of(current_app.extensions["settings"]))
+    return storage_of(current_app.extensions["settings"])
 
 
-def root_of(settings: Settings) -> Path:
-    """The folder of ``STORAGE_URL`` (``file:///srv/files``), else one in the data folder."""
-    if settings.storage_url:
-        return Path(unquote(urlsplit(settings.storage_url).path))
-    return settings.data_dir / "attachments"
+def storage_of(settings: Settings) -> Storage:
+    """What ``STORAGE_URL`` names (``file:///srv/files`` or ``s3://``), else the data folder's."""
+    url = settings.storage_url
+    if url is None:
+        return Folder(settings.data_dir / "attachments")
+    if urlsplit(url).scheme == "file":
+        return Folder(Path(unquote(urlsplit(url).path)))
+    # Loaded where it is used: with its library it takes 10 MB.
+    from app.core.bucket import bucket_of
+
+    return bucket_of(url)
 
 
 def _has_size(path: Path, size: int) -> bool:

@@ -194,7 +194,8 @@ def _parts(files: Iterable[Mapping[str, Any]]) -> Iterable[Message]:
         if kind in ("multipart", "message") or not subtype:
             kind, subtype = "application", "octet-stream"
         try:
-            data = storage().path(file["sha256"]).read_bytes()
+            with storage().open(file["sha256"]) as source:
+                data = source.read()
         except OSError as error:
             raise PutOff(f"the file {file['name']} cannot be read: {error.strerror}") from error
         part = MIMENonMultipart(kind, subtype)

@@ -23,12 +23,15 @@ def backup(file: Path, without_secret_key: bool) -> None:
     """Write everything into a new FILE, while the desk runs."""
     from app import create_app
     from app.backup.taking import take
+    from app.core.storage import StorageAway
 
     with create_app().app_context():
         try:
             told = take(file.absolute(), with_secret_key=not without_secret_key)
         except FileExistsError:
             raise click.ClickException(f"{file} is there already; choose another name") from None
+        except StorageAway as error:
+            raise click.ClickException(f"files cannot be read: {error.strerror}") from None
         except OSError as error:
             raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
     total, tickets = sum(told["rows"].values()), told["rows"]["ticket"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Response, request, send_file
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from app.core.errors import NotFound
 from app.core.storage import storage
@@ -30,15 +31,21 @@ def serve(file: Attachment) -> Response:
     is_picture = file.content_type in INERT_IMAGES
     try:
         response = send_file(
-            storage().path(file.sha256),
+            storage().open(file.sha256),
             mimetype=file.content_type,
             as_attachment=not is_picture,
             download_name=file.filename,
             etag=file.sha256,
-            conditional=True,
+            conditional=False,
         )
     except FileNotFoundError:
         raise NotFound("This file is no longer there. Ask for it to be sent again.") from None
+    response.content_length = file.size
+    try:
+        response.make_conditional(request.environ, accept_ranges=True, complete_length=file.size)
+    except RequestedRangeNotSatisfiable:
+        response.close()
+        raise
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"

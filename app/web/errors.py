@@ -45,6 +45,7 @@ ADVICE = {
     500: "Try again in a moment. If it stays, tell us the number below.",
     503: "Nothing was lost or half done. Try again in a few seconds.",
 }
+PROGRAMS = ("/api/", "/chat/")  # no people: they get problem details
 ASKING = (403, 404, 409, 422)  # where the database has just answered: the page may ask its name
 SEND_AGAIN = (429, 500, 503)  # the same form may well be taken later
 # Title and advice of a 503.
@@ -57,6 +58,11 @@ OUTAGES = {
     Outage.DISK: (
         "We cannot keep anything right now",
         "Our disk is full or broken. Nothing was half done. Try again later, or without files.",
+    ),
+    Outage.STORAGE: (
+        "We cannot get at files right now",
+        "Where we keep files does not answer. Nothing was half done. "
+        "Try again in a few minutes, or without files.",
     ),
 }
 
@@ -73,14 +79,14 @@ def init_errors(app: Flask) -> None:
 def answer(
     status: int, message: str = "", errors: dict[str, str] | None = None, title: str = ""
 ) -> ResponseReturnValue:
-    """An error page, or RFC 9457 problem details for the API."""
+    """An error page, or RFC 9457 problem details for the API and the chat window."""
     close_session()  # nothing half-written, and the page below may read
     if status not in ASKING:
         keep_silent()
     title = title or TITLES.get(status, "That did not work")
     detail = message or ADVICE.get(status, "Go back and try again.")
     request_id = g.get("request_id", "")
-    if request.path.startswith("/api/"):
+    if request.path.startswith(PROGRAMS):
         problem = {
             "type": "about:blank",
             "title": title,
