@@ -7,11 +7,11 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 from setuptools.errors import SetupError
 
-FOLDERS = ("templates", "static", "migrations")
+FOLDERS = ("templates", "static", "migrations", "docs")
 
 
 class BuildWithPages(build_py):
-    """Copies templates, static files and migrations beside ``app/__init__.py``."""
+    """Copies templates, static files, migrations and handbook beside ``app/__init__.py``."""
 
     def run(self) -> None:
         """Build; an editable install uses the folders where they are."""
@@ -23,7 +23,8 @@ class BuildWithPages(build_py):
         for name in FOLDERS:
             target = Path(self.build_lib, "app", name)
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(name, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(name, target, ignore=shutil.ignore_patterns("__pycache__", "screenshot.png"))
+        shutil.copy("README.md", Path(self.build_lib, "app"))  # a chapter of the handbook
 
 
 setup(cmdclass={"build_py": BuildWithPages})

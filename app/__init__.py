@@ -129,6 +129,7 @@ def _register(app: Flask) -> None:
     from app.api.routes import init_api
     from app.core.clock import utcnow
     from app.desk.routes import init_desk
+    from app.help.routes import init_help
     from app.mail import alarms
     from app.portal.routes import init_portal
     from app.web.health import init_health
@@ -137,5 +138,6 @@ def _register(app: Flask) -> None:
     init_accounts(app)
     init_admin(app)
     init_desk(app)
+    init_help(app)
     init_portal(app)
     init_api(app)

@@ -75,7 +75,7 @@ def test_the_supervisor_loads_neither_flask_nor_the_database() -> None:
 
 
 @pytest.mark.slow
-def test_a_wheel_carries_pages_front_end_packages_and_migrations(tmp_path: Path) -> None:
+def test_a_wheel_carries_pages_front_end_packages_migrations_and_handbook(tmp_path: Path) -> None:
     source = tmp_path / "source"
     left_out = shutil.ignore_patterns(".*", "node_modules", "instance", "tests", "__pycache__")
     shutil.copytree(ROOT, source, ignore=left_out)
@@ -84,8 +84,19 @@ def test_a_wheel_carries_pages_front_end_packages_and_migrations(tmp_path: Path)
     (wheel,) = tmp_path.glob("deskhand-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         packed = set(archive.namelist())
-    for folder in ("templates", "static", "migrations"):
+        archive.extractall(tmp_path / "installed")
+    for folder in ("templates", "static", "migrations", "docs"):
         files = [p for p in (ROOT / folder).rglob("*") if p.is_file() and p.suffix != ".pyc"]
+        files = [p for p in files if p.name != "screenshot.png"]  # the README's alone
         assert files
         assert {f"app/{path.relative_to(ROOT)}" for path in files} <= packed
     assert {"app/static/vendor/htmx.min.js", "worker/run.py", "wsgi.py"} <= packed
+    program = "from app.help.contents import handbook; print(handbook().find('settings').title)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path / "installed",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "Settings\n"

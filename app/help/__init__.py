@@ -1,0 +1,1 @@
+"""Help for agents: the handbook of docs/, and practice on demo data."""
