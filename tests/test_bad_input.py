@@ -182,6 +182,7 @@ QUERY = (
 )
 
 
+@pytest.mark.requirement("X52")
 def test_query_parameters(app: Flask, world: World) -> None:
     """All parameters at once with one value, and each by itself where that value counts."""
     for rule in rules(app):
@@ -291,6 +292,7 @@ def _attack(intruder: Intruder, action: str, method: str, fields: dict[str, str]
                     intruder.open(action, query_string={**usual, name: value[:3_000]})
 
 
+@pytest.mark.requirement("X13")
 def test_json(app: Flask, world: World) -> None:
     """Each field of each operation with each value; unknown fields too."""
     fields = (

@@ -53,6 +53,7 @@ def test_a_rule_is_made_and_says_that_a_group_hands_out_nothing(
     assert app.extensions["bells"].queue.jobs[0].func_name == "worker.jobs.hand_out"
 
 
+@pytest.mark.requirement("R 2-10", "R 4-1")
 def test_rules_are_ordered_by_button_and_as_a_whole(client: FlaskClient, ada: Person) -> None:
     for position, name in enumerate(("third", "second", "first"), start=1):
         kind = RuleKind.ROUND_ROBIN
@@ -163,6 +164,7 @@ def test_hours_are_read_as_people_write_them() -> None:
             intervals_of(wrong)
 
 
+@pytest.mark.requirement("X31")
 def test_a_calendar_takes_public_holidays_and_those_by_hand(
     client: FlaskClient, ada: Person
 ) -> None:
@@ -197,6 +199,7 @@ def test_a_calendar_takes_public_holidays_and_those_by_hand(
         assert errors(refused)[0].startswith(words)
 
 
+@pytest.mark.requirement("R 2-10", "R 8-1", "X51")
 def test_an_answer_is_shown_for_a_real_ticket_and_mailed_to_oneself(
     client: FlaskClient, ada: Person
 ) -> None:

@@ -215,6 +215,7 @@ def test_policy_takes_its_steps(priority, steps, expected, told) -> None:
     assert clock_of(ticket, FIRST).due_at == due
 
 
+@pytest.mark.requirement("R 13-10")
 def test_escalation_moves_the_ticket_to_a_group() -> None:
     group = make_group("Second line")
     make_agent("senior@desk.example", groups=(group,))

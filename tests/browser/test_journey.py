@@ -14,7 +14,7 @@ from tests.browser.conftest import Desk, body, link, sign_in
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.requirement("R 0-3", "R 0-28")
+@pytest.mark.requirement("R 0-3", "R 0-28", "R 7-2", "R 13-7")
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
 def test_from_the_form_to_solved_and_back(
     desk: Desk, open_browser: Callable[..., Page], tmp_path: Path, script: bool

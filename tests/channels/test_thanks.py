@@ -77,6 +77,7 @@ def reply(ticket: Ticket, text: str, **fields: str) -> Comment:
     return db.session.scalars(sa.select(Comment).order_by(Comment.id.desc())).first()  # type: ignore[return-value]
 
 
+@pytest.mark.requirement("X48")
 def test_thanks_join_a_solved_ticket_quietly(ticket: Ticket) -> None:
     comment = reply(ticket, "Thanks, works now!\n\nAnn")
     assert (comment.is_quiet, comment.is_automatic) == (True, False)

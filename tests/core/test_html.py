@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.core.html import html_to_text, printable, sanitize, text_to_html
 
 
+@pytest.mark.requirement("X46")
 @pytest.mark.parametrize(
     ("dirty", "clean"),
     [

@@ -111,6 +111,7 @@ def test_everybody_named_can_sign_in(desk: dict[str, int], client: FlaskClient) 
     assert "queue-row" in queue.get_data(as_text=True)
 
 
+@pytest.mark.requirement("R 13-18")
 def test_views_have_something_to_show(desk: dict[str, int]) -> None:
     cache.forget_stamp()
     rail = rail_counts(_person("supervisor@demo.example"))

@@ -56,6 +56,7 @@ def only_ticket() -> Ticket:
     return db.session.scalars(sa.select(Ticket)).one()
 
 
+@pytest.mark.requirement("R 1-3", "R 3-1")
 def test_a_call_becomes_a_ticket_with_its_fields(desk: FlaskClient) -> None:
     answer = post(desk, field_oven="D6")
     ticket = only_ticket()

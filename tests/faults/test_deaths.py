@@ -153,6 +153,7 @@ def deaths(mortals: Mortals, job: str, prepare: Callable[[int], object]) -> Iter
     raise AssertionError("there is no end to it")
 
 
+@pytest.mark.requirement("X49")
 def test_sending_the_outbox(mortals: Mortals) -> None:
     context = {"number": "TKT-7K2M9QXA", "subject": "Help", "recipient": "Ann", "priority": "High"}
     ids: list[str] = []
@@ -202,6 +203,7 @@ def test_reading_mail(mortals: Mortals) -> None:
     assert Counter(db.session.scalars(answers)) == Counter(db.session.scalars(sa.select(Ticket.id)))
 
 
+@pytest.mark.requirement("X37")
 def test_sweeping_clocks(mortals: Mortals) -> None:
     begin_write()
     ada = make_agent("ada@desk.example")

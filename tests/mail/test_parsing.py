@@ -24,7 +24,7 @@ def files(mail: ParsedEmail) -> list[tuple[str, str, int, bool]]:
     return [(a.filename, a.content_type, a.size, a.inline) for a in mail.attachments]
 
 
-@pytest.mark.requirement("R 7-7")
+@pytest.mark.requirement("R 7-4", "R 7-7")
 def test_a_plain_mail() -> None:
     mail = sample("plain")
     assert (mail.from_email, mail.from_name) == ("ann@customer.example", "Ann Lee")

@@ -11,6 +11,7 @@ from app.mail.quoting import new_text
 QUOTE = "> Have you tried\n> turning it off?\n"
 
 
+@pytest.mark.requirement("X46")
 @pytest.mark.parametrize(
     "introduction",
     [

@@ -112,6 +112,7 @@ def test_rules_are_asked_highest_position_first_and_only_active_ones() -> None:
     assert choose().agent_id == two.id
 
 
+@pytest.mark.requirement("R 2-10", "X59")
 def test_changed_rules_groups_and_skills_count_at_once() -> None:
     make_agent()
     skilled = make_agent()

@@ -79,7 +79,7 @@ def told(choice: Choice) -> list[tuple[str, str | None]]:
 # Who is chosen among those who are free
 
 
-@pytest.mark.requirement("R 4-3")
+@pytest.mark.requirement("R 1-1", "R 4-3")
 def test_without_rules_it_goes_round_everybody() -> None:
     choice = ask(agents=[agent(1, ago=1), agent(2, ago=9, load=4), agent(3, ago=5)])
     assert (choice.agent_id, choice.group_id, choice.method) == (

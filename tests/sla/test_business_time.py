@@ -97,6 +97,7 @@ def test_time_is_added_within_opening_hours(zone, intervals, holidays, start, ho
     assert business_time_between(start, due, calendar) == amount
 
 
+@pytest.mark.requirement("X31")
 @pytest.mark.parametrize(
     ("zone", "intervals", "start", "end", "hours"),
     [

@@ -100,7 +100,7 @@ def test_policy_that_never_falls_due_is_passed_over():
     assert choice.missed == (Miss("broken", "This calendar has no opening hours at all."),)
 
 
-@pytest.mark.requirement("R 6-2")
+@pytest.mark.requirement("R 1-1", "R 6-2")
 def test_choice_tells_when_each_target_is_due():
     choice = choose([ALL], facts(), start=MONDAY, warning_percent=80)
 

@@ -63,6 +63,7 @@ def test_a_reply_on_what_is_over_is_refused_but_a_note_is_not(app: Flask, status
     assert ticket.status is status
 
 
+@pytest.mark.requirement("R 1-1")
 def test_a_public_reply_is_mailed_to_each_participant_apart(app: Flask) -> None:
     asker, follower, stranger = (
         make_person("a@x.example"),

@@ -40,7 +40,7 @@ def ticket_in(status: Status) -> Ticket:
     return make_ticket(status=status, **columns)
 
 
-@pytest.mark.requirement("R 1-6", "X20")
+@pytest.mark.requirement("R 1-1", "R 1-6", "X20")
 @pytest.mark.parametrize(("old", "new"), PAIRS, ids=lambda status: status.value)
 def test_only_the_table_s_changes_are_allowed(app: Flask, old: Status, new: Status) -> None:
     ticket = ticket_in(old)
