@@ -18,9 +18,10 @@ from app.demo.texts import Texts
 from app.routing.rules import Choice, Wanted, decide
 from app.sla import queries
 from app.sla.targets import Facts, Target
-from app.tickets import clocks, decisions
+from app.tickets import clocks, decisions, durations
 from app.tickets.attachments import StoredFile, rows
 from app.tickets.conversation import preview_line
+from app.tickets.lifecycle import DONE
 from app.tickets.prioritising import Score, score
 from app.tickets.timeline import By, System, row
 from app.tickets.words import (
@@ -283,9 +284,17 @@ class Acts:
             ticket.resolved_at = self.at
         elif to is Status.CLOSED:
             ticket.closed_at = self.at
-        elif old in (Status.RESOLVED, Status.CLOSED):
+        elif old in DONE:
+            if reopening := durations.reopened(ticket, old, at=self.at):
+                self.world.tables["reopening"].append(reopening)
             ticket.resolved_at = ticket.closed_at = None
+        if to in DONE and old not in DONE:
+            durations.finished(ticket, self._changes(), at=self.at)
         self._ended(clocks.follow_status(ticket, old, now=self.at))
+
+    def _changes(self) -> list[durations.Change]:
+        kind = EventKind.STATUS
+        return [(e["created_at"], e["to_value"]) for e in self.events if e["kind"] is kind]
 
     def _set_status(self, to: Status, by: By) -> None:
         old, self.ticket.status = self.ticket.status, to

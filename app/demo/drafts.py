@@ -76,6 +76,11 @@ class Draft:
     first_response_at: datetime | None = None
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
+    finished_at: datetime | None = None
+    first_response_seconds: int | None = None
+    first_response_business_seconds: int | None = None
+    resolution_seconds: int | None = None
+    resolution_business_seconds: int | None = None
     deleted_at: datetime | None = None
     deleted_by_id: int | None = None
     clocks: list[Any] = field(default_factory=list)

@@ -16,7 +16,7 @@ from app.core.settings_store import setting
 from app.sla import queries
 from app.sla.business_time import business_time_between
 from app.sla.targets import Choice, Facts, Target, Terms, choose, due_times
-from app.tickets import catalog
+from app.tickets import catalog, durations
 from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import ClockState, Source, Status
 
@@ -44,7 +44,11 @@ def for_new_ticket(facts: Facts, *, start: datetime) -> NewClocks:
     rows = new_clocks(choice, terms_id=terms_id, source=Source(facts.source), start=start)
     columns: dict[str, Any] = {"sla_policy_id": choice.terms.policy_id if choice.terms else None}
     if facts.source == Source.PHONE:
-        columns["first_response_at"] = start
+        columns |= {
+            "first_response_at": start,
+            "first_response_seconds": 0,
+            "first_response_business_seconds": 0,
+        }
     running = sorted((row for row in rows if row["due_at"]), key=lambda row: row["due_at"])
     for row in running[:1]:
         columns |= {"next_due_at": row["due_at"], "next_warn_at": row["warn_at"]}
@@ -137,6 +141,7 @@ def answered(ticket: Ticket, *, now: datetime) -> list[SlaClock]:
     """An agent has written to the customer: first and next response end. Returns what ended."""
     if ticket.first_response_at is None:
         ticket.first_response_at = now
+        durations.answered(ticket)
     ended = [clock for clock in ticket.clocks if is_on(clock) and clock.target in RESPONSES]
     _end_all(ticket, ended, now)
     return ended

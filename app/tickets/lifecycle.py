@@ -7,7 +7,7 @@ from datetime import datetime
 from app.accounts.models import Person
 from app.core.errors import Conflict, Forbidden
 from app.core.jobs import Job, ring
-from app.tickets import clocks, holding
+from app.tickets import clocks, durations, holding
 from app.tickets.models import SlaClock, Ticket
 from app.tickets.timeline import By, System, record
 from app.tickets.words import TRANSITIONS, ClockState, EventKind, Status
@@ -40,6 +40,8 @@ def change_status(ticket: Ticket, to: Status, *, by: By, now: datetime) -> None:
     person = by if isinstance(by, Person) else None
     if old is Status.CANCELLED and person is not None and not person.is_supervisor:
         raise Forbidden("A cancelled ticket is opened again by a supervisor.")
+    ends = to in DONE and old not in DONE
+    changes = durations.changes_of(ticket.id) if ends else []
     ticket.status = to
     if to is Status.RESOLVED:
         ticket.resolved_at = now
@@ -47,7 +49,10 @@ def change_status(ticket: Ticket, to: Status, *, by: By, now: datetime) -> None:
         ticket.closed_at = now
         ticket.resolved_at = ticket.resolved_at or now
     elif old in DONE:
+        durations.note_reopened(ticket, old, at=now)
         ticket.resolved_at = ticket.closed_at = None
+    if ends:
+        durations.finished(ticket, changes, at=now)
     record(ticket, EventKind.STATUS, by=by, now=now, field="status", old=old.label, new=to.label)
     tell_ended(ticket, clocks.follow_status(ticket, old, now=now), now=now)
     starts = to is Status.IN_PROGRESS and ticket.assignee_id is None

@@ -32,6 +32,11 @@ from app.tickets.words import (
 ACTIVE = "ticket.status in ('new', 'open', 'in_progress', 'pending') and ticket.deleted_at is null"
 LOAD = "ticket.status in ('new', 'open', 'in_progress') and ticket.deleted_at is null"
 WAITING = "ticket.status = 'pending' and ticket.deleted_at is null"
+# Of reports: tickets that are done, or answered, neither deleted nor merged into another.
+_COUNTED = "ticket.deleted_at is null and ticket.merged_into_id is null"
+FINISHED = f"ticket.finished_at is not null and {_COUNTED}"
+ANSWERED = f"ticket.first_response_at is not null and {_COUNTED}"
+STATUS_CHANGES = "ticket_event.kind = 'status'"
 
 
 def _partial(name: str, *columns: str, where: str) -> sa.Index:
@@ -229,6 +234,23 @@ class Ticket(Base):
             sqlite_where=sa.text("status = 'resolved'"),
             postgresql_where=sa.text("status = 'resolved'"),
         ),
+        # For reports, which read nothing else of these tickets. No new ticket is in them, but
+        # those of phone calls.
+        _partial(
+            "ix_ticket_finished",
+            "finished_at",
+            "created_at",
+            *("status", "priority", "category_id", "assignee_id", "group_id", "source"),
+            *("requester_id", "closed_at", "resolution_seconds", "resolution_business_seconds"),
+            where=FINISHED,
+        ),
+        _partial(
+            "ix_ticket_answered",
+            "first_response_at",
+            *("priority", "category_id", "assignee_id", "group_id", "source", "requester_id"),
+            *("first_response_seconds", "first_response_business_seconds"),
+            where=ANSWERED,
+        ),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[str] = mapped_column(sa.String(12), unique=True)
@@ -275,6 +297,13 @@ class Ticket(Base):
     first_response_at: Mapped[datetime | None]
     resolved_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    # When it was last resolved, closed or cancelled; None while it waits for somebody.
+    finished_at: Mapped[datetime | None]
+    # How long these took, see `durations`; the second in the business hours of its SLA policy.
+    first_response_seconds: Mapped[int | None]
+    first_response_business_seconds: Mapped[int | None]
+    resolution_seconds: Mapped[int | None]
+    resolution_business_seconds: Mapped[int | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     version: Mapped[int] = mapped_column(default=1)
@@ -411,7 +440,15 @@ class TicketEvent(Base):
     """
 
     __tablename__ = "ticket_event"
-    __table_args__ = (sa.Index("ix_ticket_event_ticket_id_id", "ticket_id", "id"),)
+    __table_args__ = (
+        sa.Index("ix_ticket_event_ticket_id_id", "ticket_id", "id"),
+        sa.Index(
+            "ix_ticket_event_status",
+            *("ticket_id", "created_at", "from_value"),
+            sqlite_where=sa.text("kind = 'status'"),
+            postgresql_where=sa.text("kind = 'status'"),
+        ),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
     kind: Mapped[EventKind]
@@ -425,6 +462,25 @@ class TicketEvent(Base):
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)  # ids, method of assignment, ...
     version: Mapped[int]
     created_at: Mapped[datetime]
+
+
+class Reopening(Base):
+    """A ticket that was done and was opened again: a span in which nobody worked on it.
+
+    Together with `Ticket.finished_at` it says which tickets were open at any moment.
+    ``was_status`` is resolved, closed or cancelled.
+    """
+
+    __tablename__ = "reopening"
+    __table_args__ = (sa.Index("ix_reopening_reopened_at", "reopened_at", "finished_at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("ticket.id", ondelete="CASCADE"), index=True
+    )
+    was_status: Mapped[Status]
+    finished_at: Mapped[datetime] = mapped_column(index=True)
+    closed_at: Mapped[datetime | None]
+    reopened_at: Mapped[datetime]
 
 
 class DecisionRecord(Base):
@@ -463,6 +519,18 @@ class SlaClock(Base):
             "warn_at",
             sqlite_where=sa.text("warn_at is not null and warned_at is null"),
             postgresql_where=sa.text("warn_at is not null and warned_at is null"),
+        ),
+        sa.Index(
+            "ix_sla_clock_met",
+            *("stopped_at", "target", "ticket_id"),
+            sqlite_where=sa.text("state = 'met'"),
+            postgresql_where=sa.text("state = 'met'"),
+        ),
+        sa.Index(
+            "ix_sla_clock_missed",
+            *("breached_at", "target", "ticket_id"),
+            sqlite_where=sa.text("breached_at is not null"),
+            postgresql_where=sa.text("breached_at is not null"),
         ),
     )
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -12,7 +12,7 @@ from app.core.db import db
 from app.core.errors import Conflict, Forbidden
 from app.core.jobs import Job, ring
 from app.mail import outbox
-from app.tickets import clocks, participants
+from app.tickets import clocks, durations, participants
 from app.tickets.attachments import StoredFile
 from app.tickets.kept_files import keep
 from app.tickets.models import (
@@ -29,7 +29,7 @@ from app.tickets.models import (
 from app.tickets.timeline import record
 from app.tickets.words import AuthorKind, EventKind, Status, Target, Visibility
 
-TIMES = ("first_response_at", "resolved_at", "closed_at")
+TIMES = ("first_response_at", "resolved_at", "closed_at", "finished_at")
 # What came after a reply and stands in the way of putting the whole ticket back.
 IN_THE_WAY = (
     EventKind.STATUS,
@@ -167,6 +167,9 @@ def _put_back(ticket: Ticket, before: dict[str, Any], *, by: Person, now: dateti
     ticket.preview = before["preview"]
     for name in TIMES:
         setattr(ticket, name, _time(before[name]))
+    durations.answered(ticket)
+    if ticket.finished_at is None:
+        ticket.resolution_seconds = ticket.resolution_business_seconds = None
     for clock in list(ticket.clocks):
         clocks.put_back(clock, before["clocks"][str(clock.id)])
     clocks.follow(ticket)
@@ -184,6 +187,7 @@ def _await_again(
     )
     answered_at = db.session.scalar(answers)
     ticket.first_response_at = _time(before["first_response_at"]) or answered_at
+    durations.answered(ticket)
     if answered_at is None and ticket.is_active:
         was_on = {int(key) for key, state in before["clocks"].items() if not state["stopped_at"]}
         again = [clock for clock in ticket.clocks if clock.id in was_on]

@@ -771,6 +771,100 @@ def upgrade() -> None:
     )
 
     op.create_table(
+        "webhook",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("url", sa.String(length=2000), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("with_notes", sa.Boolean(), nullable=False),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("old_secret", sa.Text(), nullable=False),
+        sa.Column("old_secret_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stopped_because", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook")),
+    )
+    op.create_table(
+        "webhook_delivery",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("webhook_id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=True),
+        sa.Column("message_id", sa.String(length=40), nullable=False),
+        sa.Column("event", sa.String(length=40), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=True),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("give_up_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("duration_ms", sa.Integer(), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"],
+            ["webhook.id"],
+            name=op.f("fk_webhook_delivery_webhook_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_delivery")),
+        sa.UniqueConstraint("message_id", name=op.f("uq_webhook_delivery_message_id")),
+    )
+    with op.batch_alter_table("webhook_delivery", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_webhook_delivery_due",
+            ["webhook_id", "due_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+        batch_op.create_index(
+            "ix_webhook_delivery_in_order",
+            ["ticket_id", "webhook_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+        batch_op.create_index("ix_webhook_delivery_webhook_id_id", ["webhook_id", "id"])
+        batch_op.create_index(batch_op.f("ix_webhook_delivery_created_at"), ["created_at"])
+
+    op.create_table(
+        "endpoint_health",
+        sa.Column("key", sa.String(length=60), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rests_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_endpoint_health")),
+    )
+    op.create_table(
+        "context_answer",
+        sa.Column("ticket_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("asked", sa.JSON(), nullable=False),
+        sa.Column("answer", sa.JSON(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fetched_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("ticket_id", name=op.f("pk_context_answer")),
+    )
+    with op.batch_alter_table("context_answer", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_context_answer_due",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("due_at is not null"),
+            postgresql_where=sa.text("due_at is not null"),
+        )
+        batch_op.create_index(batch_op.f("ix_context_answer_tried_at"), ["tried_at"])
+
+    op.create_table(
         "failing_address",
         sa.Column("address", sa.String(length=254), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
@@ -918,6 +1012,11 @@ def upgrade() -> None:
         sa.Column("first_response_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("first_response_seconds", sa.Integer(), nullable=True),
+        sa.Column("first_response_business_seconds", sa.Integer(), nullable=True),
+        sa.Column("resolution_seconds", sa.Integer(), nullable=True),
+        sa.Column("resolution_business_seconds", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -1067,6 +1166,51 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("status = 'resolved'"),
             postgresql_where=sa.text("status = 'resolved'"),
+        )
+        batch_op.create_index(
+            "ix_ticket_finished",
+            [
+                "finished_at",
+                "created_at",
+                "status",
+                "priority",
+                "category_id",
+                "assignee_id",
+                "group_id",
+                "source",
+                "requester_id",
+                "closed_at",
+                "resolution_seconds",
+                "resolution_business_seconds",
+            ],
+            unique=False,
+            sqlite_where=sa.text(
+                "finished_at is not null and deleted_at is null and merged_into_id is null"
+            ),
+            postgresql_where=sa.text(
+                "finished_at is not null and deleted_at is null and merged_into_id is null"
+            ),
+        )
+        batch_op.create_index(
+            "ix_ticket_answered",
+            [
+                "first_response_at",
+                "priority",
+                "category_id",
+                "assignee_id",
+                "group_id",
+                "source",
+                "requester_id",
+                "first_response_seconds",
+                "first_response_business_seconds",
+            ],
+            unique=False,
+            sqlite_where=sa.text(
+                "first_response_at is not null and deleted_at is null and merged_into_id is null"
+            ),
+            postgresql_where=sa.text(
+                "first_response_at is not null and deleted_at is null and merged_into_id is null"
+            ),
         )
         batch_op.create_index("ix_ticket_status_id", ["status", "id"], unique=False)
         batch_op.create_index("ix_ticket_updated_at_id", ["updated_at", "id"], unique=False)
@@ -1310,6 +1454,20 @@ def upgrade() -> None:
             postgresql_where=sa.text("due_at is not null and breached_at is null"),
         )
         batch_op.create_index(
+            "ix_sla_clock_met",
+            ["stopped_at", "target", "ticket_id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'met'"),
+            postgresql_where=sa.text("state = 'met'"),
+        )
+        batch_op.create_index(
+            "ix_sla_clock_missed",
+            ["breached_at", "target", "ticket_id"],
+            unique=False,
+            sqlite_where=sa.text("breached_at is not null"),
+            postgresql_where=sa.text("breached_at is not null"),
+        )
+        batch_op.create_index(
             "ix_sla_clock_warn",
             ["warn_at"],
             unique=False,
@@ -1346,6 +1504,24 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_ticket_access_person_id"), ["person_id"], unique=False)
 
     op.create_table(
+        "reopening",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("ticket_id", sa.Integer(), nullable=False),
+        sa.Column("was_status", sa.String(20), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reopened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["ticket_id"], ["ticket.id"], name=op.f("fk_reopening_ticket_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reopening")),
+    )
+    with op.batch_alter_table("reopening", schema=None) as batch_op:
+        batch_op.create_index("ix_reopening_reopened_at", ["reopened_at", "finished_at"])
+        batch_op.create_index(batch_op.f("ix_reopening_finished_at"), ["finished_at"])
+        batch_op.create_index(batch_op.f("ix_reopening_ticket_id"), ["ticket_id"])
+
+    op.create_table(
         "ticket_event",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("ticket_id", sa.Integer(), nullable=False),
@@ -1369,6 +1545,13 @@ def upgrade() -> None:
     with op.batch_alter_table("ticket_event", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ticket_event_actor_id"), ["actor_id"], unique=False)
         batch_op.create_index("ix_ticket_event_ticket_id_id", ["ticket_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_ticket_event_status",
+            ["ticket_id", "created_at", "from_value"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'status'"),
+            postgresql_where=sa.text("kind = 'status'"),
+        )
 
     op.create_table(
         "ticket_message_id",
@@ -2035,6 +2218,10 @@ def _drop_search_index() -> None:
 
 def downgrade() -> None:
     _drop_search_index()
+    op.drop_table("context_answer")
+    op.drop_table("endpoint_health")
+    op.drop_table("webhook_delivery")
+    op.drop_table("webhook")
     op.drop_table("article_vote")
     op.drop_table("article_revision")
     with op.batch_alter_table("article_picture", schema=None) as batch_op:
@@ -2075,15 +2262,31 @@ def downgrade() -> None:
 
     op.drop_table("ticket_message_id")
     with op.batch_alter_table("ticket_event", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_ticket_event_status",
+            sqlite_where=sa.text("kind = 'status'"),
+            postgresql_where=sa.text("kind = 'status'"),
+        )
         batch_op.drop_index("ix_ticket_event_ticket_id_id")
         batch_op.drop_index(batch_op.f("ix_ticket_event_actor_id"))
 
     op.drop_table("ticket_event")
+    op.drop_table("reopening")
     with op.batch_alter_table("ticket_access", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_ticket_access_person_id"))
 
     op.drop_table("ticket_access")
     with op.batch_alter_table("sla_clock", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_sla_clock_missed",
+            sqlite_where=sa.text("breached_at is not null"),
+            postgresql_where=sa.text("breached_at is not null"),
+        )
+        batch_op.drop_index(
+            "ix_sla_clock_met",
+            sqlite_where=sa.text("state = 'met'"),
+            postgresql_where=sa.text("state = 'met'"),
+        )
         batch_op.drop_index(
             "ix_sla_clock_warn",
             sqlite_where=sa.text("warn_at is not null and warned_at is null"),
@@ -2132,6 +2335,24 @@ def downgrade() -> None:
         )
         batch_op.drop_index("ix_ticket_updated_at_id")
         batch_op.drop_index("ix_ticket_status_id")
+        batch_op.drop_index(
+            "ix_ticket_answered",
+            sqlite_where=sa.text(
+                "first_response_at is not null and deleted_at is null and merged_into_id is null"
+            ),
+            postgresql_where=sa.text(
+                "first_response_at is not null and deleted_at is null and merged_into_id is null"
+            ),
+        )
+        batch_op.drop_index(
+            "ix_ticket_finished",
+            sqlite_where=sa.text(
+                "finished_at is not null and deleted_at is null and merged_into_id is null"
+            ),
+            postgresql_where=sa.text(
+                "finished_at is not null and deleted_at is null and merged_into_id is null"
+            ),
+        )
         batch_op.drop_index(
             "ix_ticket_resolved",
             sqlite_where=sa.text("status = 'resolved'"),
