@@ -158,7 +158,7 @@ def deactivate(thing_id: int) -> ResponseReturnValue:
     try:
         members.deactivate(person, by=by, now=now)
         heir = db.session.get(Person, optional_id(form.instead.data) or 0)
-        count = _pass_on(person, heir, by=by, now=now)
+        count = pass_on(person, heir, by=by, now=now)
         db.session.commit()
     except DomainError as error:
         db.session.rollback()
@@ -237,7 +237,7 @@ def _deactivation(person: Person, form: DeactivationForm) -> str:
     )
 
 
-def _pass_on(person: Person, heir: Person | None, *, by: Person, now: datetime) -> int:
+def pass_on(person: Person, heir: Person | None, *, by: Person, now: datetime) -> int:
     """Give their active tickets and rules to *heir*; a ticket that *heir* may not see waits."""
     mine = sa.select(Ticket).where(Ticket.assignee_id == person.id, sa.text(ACTIVE))
     count = 0

@@ -136,6 +136,25 @@ def register(bp: Blueprint, resource: Resource) -> None:
         bp.add_url_rule(f"/{resource.path}{rule}", name, guarded, methods=[method])
 
 
+def remove(resource: Resource, thing: Any, new: Any | None, *, by: Person, now: datetime) -> None:
+    """Delete *thing*, with *new* (None: nothing) wherever it is used, and write that down.
+
+    Raises:
+        DomainError: it has to stay, or something has to take its place.
+    """
+    thing_id, name, facts = thing.id, resource.name(thing), resource.facts(thing)
+    resource.refuse_delete(thing)
+    if resource.is_replaceable:
+        replacing.delete(thing, new)
+    else:
+        db.session.delete(thing)
+        db.session.flush()
+    after = {"Replaced by": resource.name(new)} if new else {}
+    before = {**facts, **after}
+    audit.note(resource.one, thing_id, name, before=before, after={}, by=by, now=now)
+    ring(Job.HAND_OUT)
+
+
 def _function(view: Callable[..., Any]) -> Callable[..., Any]:
     def call(**arguments: Any) -> Any:
         return view(**arguments)
@@ -217,32 +236,23 @@ class _Pages:
         """Delete it."""
         resource = self.resource
         thing = self._thing(thing_id)
-        name, facts = resource.name(thing), resource.facts(thing)
+        name = resource.name(thing)
         form = DeleteForm()
         form.instead.choices = self._others(thing)
         if not form.validate_on_submit():
             return self._deletion(thing, form, status=422)
         try:
-            resource.refuse_delete(thing)
-            new = self._chosen(form.instead.data)
-            if resource.is_replaceable:
-                replacing.delete(thing, new)
-            else:
-                db.session.delete(thing)
-                db.session.flush()
+            remove(
+                resource,
+                thing,
+                self._chosen(form.instead.data),
+                by=current_person(),
+                now=utcnow(),
+            )
         except DomainError as error:
             db.session.rollback()
             form.take(error)
             return self._deletion(self._thing(thing_id), form, status=422)
-        after = {"Replaced by": resource.name(new)} if new else {}
-        audit.note(
-            *(resource.one, thing_id, name),
-            before={**facts, **after},
-            after={},
-            by=current_person(),
-            now=utcnow(),
-        )
-        ring(Job.HAND_OUT)
         db.session.commit()
         flash(f"{name} is deleted.", "success")
         return redirect(resource.url, 303)

@@ -50,10 +50,15 @@ def _form(tag: Tag | None) -> TagForm:
     return TagForm(data={"name": tag.name} if tag else None)
 
 
-def _save(tag: Tag | None, form: TagForm, by: Person, now: datetime) -> Tag:
+def save(tag: Tag | None, name: str, *, by: Person, now: datetime) -> Tag:
+    """Make a tag, or give one another name, wherever it is named.
+
+    Raises:
+        Invalid: it is no tag's name, or another tag's.
+    """
     if tag is None:
-        return tagging.make(form.name.data, by=by, now=now)
-    name, other = tagging.new_name(tag, form.name.data)
+        return tagging.make(name, by=by, now=now)
+    name, other = tagging.new_name(tag, name)
     if other is not None:
         message = f"There is a tag {name} already. To merge them, delete this one: “Use instead”."
         raise Invalid(message, {"name": message})
@@ -75,7 +80,7 @@ TAGS = Resource(
     found=_found,
     row=_row,
     form=_form,
-    save=_save,
+    save=lambda tag, form, by, now: save(tag, form.name.data, by=by, now=now),
     name=lambda tag: tag.name,
     facts=lambda tag: {"Name": tag.name},
 )

@@ -12,16 +12,17 @@ from flask import Flask
 from flask_smorest import Api
 
 from app.accounts.access import everyone
-from app.api.v1 import blueprint, mail, tickets
+from app.api.v1 import blueprint, catalog, mail, people, policies, team, tickets
 from app.extensions import csrf
 
-
 # Each of these has put its views on the one blueprint.
-RESOURCES = (tickets,)
+RESOURCES = (tickets, people, team, catalog, policies)
 
 
 class DeskApi(Api):
     """Errors are told by `web.errors` for the whole application."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = ""  # every answer is described by itself
 
     def _register_error_handlers(self) -> None:
         """Leave the application's own in place."""

@@ -116,7 +116,8 @@ def _domain(error: DomainError) -> ResponseReturnValue:
     errors = error.errors if isinstance(error, Invalid) else None
     # PRODUCT: invalid input is 400 in the API and 422 on a page.
     api = request.path.startswith("/api/") and error.status == 422
-    return answer(400 if api else error.status, error.message, errors)
+    status = 400 if api else error.status
+    return answer(status, error.message, errors, title=TITLES[error.status])
 
 
 def _csrf(error: CSRFError) -> ResponseReturnValue:

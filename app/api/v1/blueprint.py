@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import getdoc
 from typing import Any
 
 from flask_smorest.blueprint import Blueprint
@@ -18,9 +19,12 @@ RATE = "600 per minute"
 class Parser(FlaskParser):
     """Tells wrong input as our `Invalid`, a field a message, like everything else."""
 
+    DEFAULT_VALIDATION_STATUS = 400
+
     def handle_error(self, error: Any, req: Any, schema: Any, **kwargs: Any) -> Any:
         """Called with marshmallow's ValidationError."""
-        errors = dict(_flat(error.messages.get("json", error.messages)))
+        # Told by their place: {"json": {"subject": ["Missing"]}}.
+        errors = dict(_flat(next(iter(error.messages.values()), {})))
         raise Invalid("Some of the input is wrong.", errors)
 
     def load_json(self, req: Any, schema: Any) -> Any:
@@ -38,6 +42,12 @@ class ApiBlueprint(Blueprint):
     """A blueprint whose wrong input answers 400 as problem details."""
 
     ARGUMENTS_PARSER = Parser()
+
+    def _store_endpoint_docs(self, endpoint: str, obj: Any, *args: Any, **options: Any) -> None:
+        """The summary is said beside the view: its docstring is all description."""
+        super()._store_endpoint_docs(endpoint, obj, *args, **options)
+        for method in options.get("methods", ("GET",)):
+            self._docs[endpoint][method.lower()]["docstring"] = {"description": getdoc(obj) or ""}
 
 
 bp = ApiBlueprint("api", __name__, url_prefix="/api/v1", description="Tickets")
