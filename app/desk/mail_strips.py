@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from app.accounts.models import PersonEmail
-from app.desk import ticket_reading
+from app.core.reading import Read
 from app.desk.people_strip import PeopleStrip
 from app.desk.ticket_reading import TicketFacts
 from app.desk.ticket_views import CommentView, Entry
@@ -20,7 +21,7 @@ from app.mail.models import FailingAddress, SenderCheck
 from app.tickets.words import Status
 from app.web import words
 
-FAILING = (
+FAILING: Read[Any] = Read(
     sa.select(
         FailingAddress.address, FailingAddress.since, FailingAddress.status, FailingAddress.reason
     )
@@ -29,7 +30,7 @@ FAILING = (
 )
 
 _theirs = aliased(PersonEmail)
-OTHERS = (
+OTHERS: Read[Any] = Read(
     sa.select(_theirs.address.label("fails"), PersonEmail.address)
     .join(PersonEmail, PersonEmail.person_id == _theirs.person_id)
     .outerjoin(FailingAddress, FailingAddress.address == PersonEmail.address)
@@ -90,7 +91,7 @@ def _failing(addresses: Sequence[str], now: datetime, tz: ZoneInfo) -> list[Fail
     if not addresses:
         return []
     others: dict[str, list[str]] = {}
-    for row in ticket_reading.rows(OTHERS, addresses=list(addresses)):
+    for row in OTHERS.all(addresses=list(addresses)):
         others.setdefault(row.fails, []).append(row.address)
     return [
         Failing(
@@ -99,5 +100,5 @@ def _failing(addresses: Sequence[str], now: datetime, tz: ZoneInfo) -> list[Fail
             failing.in_words(row.status, row.reason),
             others.get(row.address, []),
         )
-        for row in ticket_reading.rows(FAILING, addresses=list(addresses))
+        for row in FAILING.all(addresses=list(addresses))
     ]

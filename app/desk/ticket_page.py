@@ -164,9 +164,7 @@ class TicketPage:
         Comments in one statement, files in another where there are any.
         """
         limit = 10_000 if everything else NEWEST_COMMENTS
-        rows = ticket_reading.rows(
-            ticket_reading.COMMENTS, ticket_id=self.ticket.id, most=limit + 1
-        )
+        rows = ticket_reading.COMMENTS.all(ticket_id=self.ticket.id, most=limit + 1)
         left_out = len(rows) > limit
         comments = rows[:limit][::-1]
         files: dict[int | None, list[FileChip]] = {}
@@ -195,7 +193,7 @@ class TicketPage:
 
     def clock_views(self) -> tuple[list[ClockView], str]:
         """The SLA clocks, and the label of the one that is due next ("" without); one statement."""
-        rows = ticket_reading.rows(ticket_reading.CLOCKS, ticket_id=self.ticket.id)
+        rows = ticket_reading.CLOCKS.all(ticket_id=self.ticket.id)
         due_at = self.ticket.next_due_at
         runs = (row for row in rows if due_at and row.due_at == due_at and not row.stopped_at)
         following = next(runs, None)
@@ -211,8 +209,7 @@ class TicketPage:
     def requester(self) -> RequesterCard:
         """Who asks, with their newest other tickets that the viewer may see; one statement."""
         ticket = self.ticket
-        others = ticket_reading.rows(
-            ticket_reading.OTHER_TICKETS,
+        others = ticket_reading.OTHER_TICKETS.all(
             person_id=ticket.requester_id,
             ticket_id=ticket.id,
             hidden=sorted(hidden_group_ids(self.viewer)),
@@ -259,14 +256,14 @@ class TicketPage:
                 address=row.from_address,
                 **self._times(row.created_at),
             )
-            for row in ticket_reading.rows(ticket_reading.HELD, ticket_id=self.ticket.id)
+            for row in ticket_reading.HELD.all(ticket_id=self.ticket.id)
         ]
 
     def undelivered(self) -> list[UndeliveredMail]:
         """Mails that did not arrive; one statement where there are any."""
         if not self.ticket.has_undelivered_mail:
             return []
-        found = ticket_reading.rows(ticket_reading.UNDELIVERED_MAILS, ticket_id=self.ticket.id)
+        found = ticket_reading.UNDELIVERED_MAILS.all(ticket_id=self.ticket.id)
         return [self._undelivered(row) for row in found]
 
     def _undelivered(self, row: Any) -> UndeliveredMail:
@@ -302,7 +299,7 @@ class TicketPage:
 
     def why(self) -> list[WhyEntry]:
         """Automatic decisions, newest first; one statement."""
-        rows = ticket_reading.rows(ticket_reading.DECISIONS, ticket_id=self.ticket.id)
+        rows = ticket_reading.DECISIONS.all(ticket_id=self.ticket.id)
         return [
             WhyEntry(
                 title=TITLES.get(row.kind, row.kind.replace("_", " ").capitalize()),

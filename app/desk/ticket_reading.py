@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,9 +11,10 @@ import sqlalchemy as sa
 from app.accounts.access import hidden_group_ids
 from app.accounts.models import Organization, Person, Tier
 from app.core.clock import utcnow
-from app.core.db import UTCDateTime, db
+from app.core.db import UTCDateTime
 from app.core.errors import NotFound
-from app.mail.models import InboundEmail, OutboundEmail, OutboundState, SenderCheck
+from app.core.reading import Read
+from app.mail.models import InboundEmail, OutboundEmail, SenderCheck
 from app.search.lists import ADDRESS, BETWEEN_TAGS, ITS_TAGS
 from app.tickets.models import (
     Attachment,
@@ -103,16 +103,17 @@ _origin = sa.orm.aliased(Ticket)
 SLOW = timedelta(minutes=15)  # a mail that waits so long is shown
 MOST_UNDELIVERED = 20
 # Failed, held back, or tried in vain for a while.
+# In literals, or SQLite does not see that it has indexes for both.
 NOT_DELIVERED = sa.or_(
-    OutboundEmail.state.in_((OutboundState.FAILED, OutboundState.HELD_BACK)),
+    sa.text("outbound_email.state in ('failed', 'held_back')"),
     sa.and_(
-        OutboundEmail.state == OutboundState.QUEUED,
-        OutboundEmail.attempts > 0,
+        sa.text("outbound_email.state = 'queued'"),
+        sa.text("outbound_email.attempts > 0"),
         OutboundEmail.created_at
         <= sa.bindparam("slow_since", callable_=lambda: utcnow() - SLOW, type_=UTCDateTime()),
     ),
 )
-FACTS = (
+FACTS: Read[TicketFacts] = Read(
     sa.select(
         Ticket.id,
         Ticket.number,
@@ -164,9 +165,10 @@ FACTS = (
             ReplyDraft.ticket_id == Ticket.id, ReplyDraft.person_id == sa.bindparam("viewer_id")
         ),
     )
-    .where(Ticket.number == sa.bindparam("number"))
+    .where(Ticket.number == sa.bindparam("number")),
+    TicketFacts,
 )
-UNDELIVERED_MAILS = (
+UNDELIVERED_MAILS: Read[Any] = Read(
     sa.select(
         OutboundEmail.id,
         OutboundEmail.recipient,
@@ -182,7 +184,7 @@ UNDELIVERED_MAILS = (
     .order_by(OutboundEmail.id)
     .limit(MOST_UNDELIVERED)
 )
-COMMENTS = (
+COMMENTS: Read[Any] = Read(
     sa.select(
         Comment.id,
         Comment.author_id,
@@ -208,7 +210,7 @@ COMMENTS = (
     .order_by(Comment.created_at.desc(), Comment.id.desc())
     .limit(sa.bindparam("most"))
 )
-CLOCKS = (
+CLOCKS: Read[Any] = Read(
     sa.select(
         SlaClock.target,
         SlaClock.state,
@@ -223,7 +225,7 @@ CLOCKS = (
     .where(SlaClock.ticket_id == sa.bindparam("ticket_id"))
     .order_by(SlaClock.id)
 )
-OTHER_TICKETS = (
+OTHER_TICKETS: Read[Any] = Read(
     sa.select(Ticket.number, Ticket.subject, Ticket.status, Ticket.created_at)
     .where(
         Ticket.requester_id == sa.bindparam("person_id"),
@@ -238,7 +240,7 @@ OTHER_TICKETS = (
     .order_by(Ticket.id.desc())
     .limit(OTHERS)
 )
-HELD = (
+HELD: Read[Any] = Read(
     sa.select(
         HeldEmail.id,
         HeldEmail.from_name,
@@ -256,7 +258,7 @@ HELD = (
     .order_by(HeldEmail.id)
     .limit(MOST_HELD)
 )
-DECISIONS = (
+DECISIONS: Read[Any] = Read(
     sa.select(
         DecisionRecord.kind,
         DecisionRecord.summary,
@@ -275,18 +277,11 @@ def find(number: str, *, to: Person) -> TicketFacts:
     Raises:
         NotFound: unknown, deleted and foreign alike.
     """
-    row: Any = None
+    facts = None
     if NUMBER.fullmatch(number):
-        values = {"number": number.upper(), "viewer_id": to.id}
-        row = db.session.connection().execute(FACTS, values).one_or_none()
-    if row is not None:
-        facts = TicketFacts(*row)
+        facts = FACTS.one(number=number.upper(), viewer_id=to.id)
+    if facts is not None:
         is_there = facts.deleted_at is None or to.is_supervisor
         if is_there and facts.group_id not in hidden_group_ids(to):
             return facts
     raise NotFound("There is no such ticket, or it is not for you.")
-
-
-def rows(statement: sa.Executable, **values: Any) -> Sequence[sa.Row[Any]]:
-    """All rows of one of the statements here."""
-    return db.session.connection().execute(statement, values).all()

@@ -19,6 +19,7 @@ from app.accounts.models import Organization, Person, PersonEmail
 from app.core import paging
 from app.core.db import db
 from app.core.paging import Page
+from app.core.reading import Read
 from app.core.settings_store import setting
 from app.mail.models import UNDELIVERED, OutboundEmail
 from app.search import conditions, query
@@ -85,7 +86,7 @@ class Columns:
 class Fetched:
     """Rows in the list's order, and the cursors (as text) of the pages beside; "" without."""
 
-    rows: Sequence[sa.Row[Any]]
+    rows: Sequence[Any]
     previous: str
     next: str
     position: int  # rows before the page, as far as known
@@ -94,7 +95,6 @@ class Fetched:
 ADDRESS = (
     sa.select(PersonEmail.address)
     .where(PersonEmail.person_id == Person.id, sa.text("person_email.is_main"))
-    .limit(1)
     .scalar_subquery()
 )
 BETWEEN_TAGS = "\n"  # in no tag's name
@@ -221,7 +221,7 @@ def _found(hits: query.Hits, at: paging.Cursor, order: str) -> Fetched:
     """Rows of the tickets found, and the cursors beside; one statement."""
     ids = hits.ids[::-1] if at.backwards else hits.ids
     position = max(0, at.position - len(ids)) if at.backwards else at.position
-    rows = db.session.connection().execute(_SEVERAL, {"ids": ids}) if ids else ()
+    rows = _SEVERAL.all(ids=ids) if ids else []
     by_id = {row[0]: row for row in rows}
     has_previous = hits.has_more if at.backwards else position > 0
     has_next = at.backwards or hits.has_more
@@ -248,7 +248,7 @@ def _total(found: Fetched, count: Callable[[], int]) -> int:
     return found.position + len(found.rows) if found.position < CAP else CAP + 1
 
 
-def ticket_rows(rows: Sequence[sa.Row[Any]], *, zone: ZoneInfo, now: datetime) -> list[TicketRow]:
+def ticket_rows(rows: Sequence[Any], *, zone: ZoneInfo, now: datetime) -> list[TicketRow]:
     """Rows of `ROW` in words; no statement."""
     agents = directory.agents()
     shown = []
@@ -294,16 +294,13 @@ def ticket_rows(rows: Sequence[sa.Row[Any]], *, zone: ZoneInfo, now: datetime) -
 
 def row_of(ticket_id: int, *, viewer: Person, now: datetime) -> TicketRow:
     """One row anew, after a change; one statement. The caller has checked who may see it."""
-    rows = db.session.execute(_ONE, {"id": ticket_id}).all()
+    rows = _ONE.all(id=ticket_id)
     return ticket_rows(rows, zone=zone_of(viewer), now=now)[0]
 
 
-_SEVERAL = (
-    sa.select(*ROW.columns)
-    .select_from(ROW.source)
-    .where(Ticket.id.in_(sa.bindparam("ids", expanding=True)))
-)
-_ONE = sa.select(*ROW.columns).select_from(ROW.source).where(Ticket.id == sa.bindparam("id"))
+_ROWS = sa.select(*ROW.columns).select_from(ROW.source)
+_SEVERAL: Read[Any] = Read(_ROWS.where(Ticket.id.in_(sa.bindparam("ids", expanding=True))))
+_ONE: Read[Any] = Read(_ROWS.where(Ticket.id == sa.bindparam("id")))
 
 
 def zone_of(viewer: Person) -> ZoneInfo:
@@ -345,7 +342,7 @@ def fetch(
     statement = _statement(
         columns, selection.shape, selection.hint, selection.is_sorted, order, kind
     )
-    rows = db.session.connection().execute(statement, values).all()
+    rows: Sequence[Any] = statement.all(**values)
     has_more = len(rows) > filters.limit
     rows = rows[: filters.limit]
     backwards = cursor is not None and cursor.backwards
@@ -373,7 +370,7 @@ def fetch(
 @lru_cache(maxsize=512)
 def _statement(
     columns: Columns, shape: Shape, hint: str, is_sorted: bool, order: paging.Order, kind: str
-) -> sa.Select[Any]:
+) -> Read[Any]:
     backwards = kind.startswith("before")
     keys = [column.label(f"key{n}") for n, column in enumerate(order.columns)]
     rows = sa.select(*columns.columns, *keys).select_from(columns.source)
@@ -392,12 +389,12 @@ def _statement(
         found = found.offset(sa.bindparam("offset", type_=sa.Integer))
     limit = sa.bindparam("limit", type_=sa.Integer)
     if not is_sorted:
-        return found.order_by(*order.by(backwards=backwards)).limit(limit)
+        return Read(found.order_by(*order.by(backwards=backwards)).limit(limit))
     apart = paging.Order(
         (unindexed(order.columns[0]), *order.columns[1:]), order.descending, order.has_nulls
     )
     ids = found.order_by(*apart.by(backwards=backwards)).limit(limit)
-    return rows.where(Ticket.id.in_(ids)).order_by(*apart.by(backwards=backwards))
+    return Read(rows.where(Ticket.id.in_(ids)).order_by(*apart.by(backwards=backwards)))
 
 
 def count_capped(filters: TicketFilters, *, viewer: Person, now: datetime, cap: int = CAP) -> int:

@@ -19,6 +19,7 @@ from werkzeug.datastructures import FileStorage
 
 from app.core.db import db
 from app.core.errors import Invalid
+from app.core.reading import Read
 from app.core.storage import storage
 from app.tickets.dangers import danger
 from app.tickets.models import Attachment, Comment
@@ -158,7 +159,7 @@ def rows(
     ]
 
 
-CHIPS = (
+_CHIPS = (
     sa.select(
         Attachment.id,
         Attachment.comment_id,
@@ -172,7 +173,8 @@ CHIPS = (
     .order_by(Attachment.id)
 )
 IS_PUBLIC = sa.or_(Attachment.comment_id.is_(None), SHOWN_TO_CUSTOMERS)
-PUBLIC_CHIPS = CHIPS.where(IS_PUBLIC)
+CHIPS: Read[Any] = Read(_CHIPS)
+PUBLIC_CHIPS: Read[Any] = Read(_CHIPS.where(IS_PUBLIC))
 
 
 def chips(ticket_id: int, path: str, *, with_internal: bool) -> dict[int | None, list[FileChip]]:
@@ -184,7 +186,7 @@ def chips(ticket_id: int, path: str, *, with_internal: bool) -> dict[int | None,
     """
     found: dict[int | None, list[FileChip]] = defaultdict(list)
     statement = CHIPS if with_internal else PUBLIC_CHIPS
-    for row in db.session.connection().execute(statement, {"ticket_id": ticket_id}):
+    for row in statement.all(ticket_id=ticket_id):
         found[row.comment_id].append(
             FileChip(
                 row.filename,

@@ -13,6 +13,7 @@ from app.accounts.models import Person, PersonEmail
 from app.accounts.people import Requester
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.reading import Read
 from app.mail import mailboxes
 from app.mail.models import FailingAddress
 from app.tickets import keys
@@ -24,7 +25,6 @@ MOST = 50  # so many mails goes one reply out in, at most
 ADDRESS = (
     sa.select(PersonEmail.address)
     .where(PersonEmail.person_id == Person.id, sa.text("person_email.is_main"))
-    .limit(1)
     .scalar_subquery()
 )
 FAILS = (  # mails to a person's main address came back
@@ -35,19 +35,6 @@ FAILS = (  # mails to a person's main address came back
         sa.text("person_email.is_main"),
     )
     .correlate(Person)
-)
-OTHERS = (
-    sa.select(
-        Person.id,
-        Person.name,
-        sa.func.coalesce(ADDRESS, ""),
-        Participant.kind,
-        Person.is_active,
-        FAILS,
-    )
-    .join(Participant, Participant.person_id == Person.id)
-    .where(Participant.ticket_id == sa.bindparam("ticket_id"))
-    .order_by(Participant.created_at, Person.id)
 )
 
 
@@ -73,10 +60,25 @@ class TakesPart:
         return self.is_active and bool(self.address)
 
 
+OTHERS = Read(
+    sa.select(
+        Person.id,
+        Person.name,
+        sa.func.coalesce(ADDRESS, ""),
+        Participant.kind,
+        Person.is_active,
+        FAILS,
+    )
+    .join(Participant, Participant.person_id == Person.id)
+    .where(Participant.ticket_id == sa.bindparam("ticket_id"))
+    .order_by(Participant.created_at, Person.id),
+    TakesPart,
+)
+
+
 def others(ticket_id: int) -> list[TakesPart]:
     """Everybody but the requester, in the order in which they came; one statement."""
-    found = db.session.connection().execute(OTHERS, {"ticket_id": ticket_id})
-    return [TakesPart(*row) for row in found]
+    return OTHERS.all(ticket_id=ticket_id)
 
 
 def add(

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app.accounts.models import Person
 from app.core.db import db
 from app.core.errors import Conflict
+from app.core.reading import Read
 from app.tickets.models import Ticket, TicketEvent
 from app.tickets.words import AssignmentMethod, EventKind
 
@@ -152,7 +153,7 @@ class Line:
     created_at: datetime
 
 
-_LINES = (
+_NEWEST = (
     sa.select(
         TicketEvent.id,
         TicketEvent.kind,
@@ -167,15 +168,15 @@ _LINES = (
     .order_by(TicketEvent.id.desc())
     .limit(sa.bindparam("most"))
 )
-_LINES_BEFORE = _LINES.where(TicketEvent.id < sa.bindparam("before"))
+_LINES = Read(_NEWEST, Line)
+_LINES_BEFORE = Read(_NEWEST.where(TicketEvent.id < sa.bindparam("before")), Line)
 
 
 def lines(ticket_id: int, *, most: int, before: int | None = None) -> list[Line]:
     """The newest lines of a ticket's history (before the one of an id), newest first."""
-    statement, values = _LINES, {"ticket_id": ticket_id, "most": most}
-    if before is not None:
-        statement, values = _LINES_BEFORE, values | {"before": before}
-    return [Line(*row) for row in db.session.connection().execute(statement, values)]
+    if before is None:
+        return _LINES.all(ticket_id=ticket_id, most=most)
+    return _LINES_BEFORE.all(ticket_id=ticket_id, most=most, before=before)
 
 
 def describe(event: TicketEvent | Line) -> str:
