@@ -58,6 +58,7 @@ PARTS = (
             ),
             Door("Tags", "/admin/tags", "Free words on tickets, tidied up."),
             Door("Macros", "/admin/macros", "Replies and changes with one click.", True),
+            Door("Chat", "/admin/settings/chat", "A window on your own website."),
             Door("Priority", "/admin/settings/priority", "Points, urgent words and cut-offs."),
         ),
     ),
@@ -128,6 +129,7 @@ def init_admin(app: Flask) -> None:
     """Bind administration to the application."""
     from app.admin import (
         audit_log,
+        chat,
         data,
         mail_ledger,
         mail_out,
@@ -140,5 +142,16 @@ def init_admin(app: Flask) -> None:
 
     app.jinja_env.globals.update(admin_parts=parts, admin_here=here)
     app.register_blueprint(bp)
-    for area in (audit_log, data, mail_ledger, mail_out, people, presets, settings, system, tokens):
+    for area in (
+        audit_log,
+        chat,
+        data,
+        mail_ledger,
+        mail_out,
+        people,
+        presets,
+        settings,
+        system,
+        tokens,
+    ):
         app.register_blueprint(area.bp)

@@ -13,7 +13,7 @@ from wtforms.validators import Optional, Regexp, ValidationError
 
 from app.accounts.access import admin_required, current_person
 from app.accounts.forms import time_zones
-from app.admin import weights
+from app.admin import chat, weights
 from app.admin.forms import AdminForm, line, number, options, text, tick
 from app.core import audit
 from app.core.clock import utcnow
@@ -33,6 +33,7 @@ def _separator(form: AdminForm, field: Field) -> None:
 
 
 FIELDS: dict[str, Callable[[], Field]] = {
+    **chat.FIELDS,
     "site_name": lambda: line("Name", "On every page and in every mail."),
     "accent": lambda: ColorField(
         "Colour",
@@ -128,6 +129,8 @@ class Section:
     title: str
     lead: str
     keys: tuple[str, ...]
+    template: str = "admin/settings.html"
+    beside: Callable[[], dict[str, Any]] = dict  # what the template shows beside the form
 
     @property
     def url(self) -> str:
@@ -144,20 +147,32 @@ DESK = (
     *("site_name", "accent", "time_zone", "days_to_reopen", "days_to_close", "undo_seconds"),
     *("minutes_to_away", "sla_warning_percent", "days_to_keep_decisions"),
 )
+UNSEEN = ("practice_after_event",)  # nobody's to choose
 OTHERS = tuple(
-    key for key in DEFAULTS if key not in (*MAIL, *DESK) and not key.startswith(weights.PREFIX)
+    key
+    for key in DEFAULTS
+    if key not in (*MAIL, *DESK, *UNSEEN, *chat.FIELDS) and not key.startswith((weights.PREFIX, "context_"))
 )
 SECTIONS = {
     section.path: section
     for section in (
         Section("", "Settings", "How the desk looks, and its times.", (*DESK, *OTHERS)),
         Section("mail", "Mail settings", "How mail is read and sent, for all mailboxes.", MAIL),
+        Section(
+            "chat",
+            "Chat",
+            "A window on your own website, in which visitors write to you and see your answers.",
+            tuple(chat.FIELDS),
+            "admin/chat.html",
+            chat.beside,
+        ),
     )
 }
 
 
 @bp.get("/settings", defaults={"path": ""})
 @bp.get("/settings/mail", defaults={"path": "mail"})
+@bp.get("/settings/chat", defaults={"path": "chat"})
 @admin_required
 def show(path: str) -> ResponseReturnValue:
     """One form of settings, as they are."""
@@ -167,6 +182,7 @@ def show(path: str) -> ResponseReturnValue:
 
 @bp.post("/settings", defaults={"path": ""})
 @bp.post("/settings/mail", defaults={"path": "mail"})
+@bp.post("/settings/chat", defaults={"path": "chat"})
 @admin_required
 def change(path: str) -> ResponseReturnValue:
     """Change them."""
@@ -266,7 +282,7 @@ def _value(key: str, field: Field) -> Any:
 
 
 def _page(section: Section, form: AdminForm) -> str:
-    return render_template("admin/settings.html", section=section, form=form)
+    return render_template(section.template, section=section, form=form, **section.beside())
 
 
 def _weights_page(form: AdminForm, effect: weights.Effect | None = None) -> str:

@@ -111,11 +111,14 @@ def _private_group(ticket: Ticket) -> int | None:
 
 def is_over(ticket: Ticket, *, now: datetime) -> bool:
     """True where a customer's reply opens a follow-up in place of the ticket."""
-    if ticket.deleted_at is not None or ticket.status is Status.CANCELLED:
-        return True
-    if ticket.status is not Status.CLOSED or ticket.closed_at is None:
-        return False
-    return ticket.closed_at < now - timedelta(days=int(setting("days_to_reopen")))
+    return ticket.deleted_at is not None or is_ended(ticket.status, ticket.closed_at, now=now)
+
+
+def is_ended(status: Status, closed_at: datetime | None, *, now: datetime) -> bool:
+    """True for a cancelled ticket, and for one that was closed too long ago to open again."""
+    if status is not Status.CLOSED or closed_at is None:
+        return status is Status.CANCELLED
+    return closed_at < now - timedelta(days=int(setting("days_to_reopen")))
 
 
 def is_flood(ticket: Ticket, person_id: int, *, now: datetime) -> bool:

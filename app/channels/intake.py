@@ -407,7 +407,8 @@ def _answer(
             },
         )
         comment_id = comment.inserted_primary_key[0] if comment.inserted_primary_key else None
-    is_guest_form = new.source is Source.WEB and asker.email and not new.automatic_reason
+    by_form = new.source in (Source.WEB, Source.CHAT)
+    is_guest_form = by_form and asker.email and not new.automatic_reason
     if answer.body is None and not is_guest_form:
         return answer.reason, []
     access = keys.access_rows(ticket_id, [asker.id], now=now)[asker.id]

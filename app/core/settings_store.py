@@ -32,6 +32,9 @@ DEFAULTS: dict[str, Any] = {
     "customer_mark_cap": "critical",
     "sla_warning_percent": 80,
     "priority_tier_points": {"enterprise": 30, "premium": 20, "standard": 10},
+    "chat_is_on": False,
+    "chat_origins": [],  # "https://shop.example": whose pages may hold the chat window
+    "chat_mail_minutes": 3,  # an answer that nobody saw in the window is mailed then; 0: at once
     "priority_category_points": {
         "billing": 50,
         "technical": 40,

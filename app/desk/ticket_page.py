@@ -76,7 +76,7 @@ ICONS = {
 SOURCES = {
     Source.WEB: "in the portal",
     Source.EMAIL: "by mail",
-    Source.CHAT: "by chat",
+    Source.CHAT: "by chat, address not proven",
     Source.API: "through the API",
     Source.PHONE: "on the phone",
 }

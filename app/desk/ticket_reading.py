@@ -223,7 +223,7 @@ CLOCKS: Read[Any] = Read(
         SlaClock.breached_at,
     )
     .where(SlaClock.ticket_id == sa.bindparam("ticket_id"))
-    .order_by(SlaClock.id)
+    .order_by(SlaClock.target, SlaClock.id)  # in time's order: first, next response, resolution
 )
 OTHER_TICKETS: Read[Any] = Read(
     sa.select(Ticket.number, Ticket.subject, Ticket.status, Ticket.created_at)

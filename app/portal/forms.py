@@ -174,7 +174,7 @@ class TicketForm(WithFiles):
         if not is_guest:
             del self.name, self.email, self.started
         elif not self.started.data:
-            self.started.data = _stamps().dumps(int(now.timestamp() * 1000))
+            self.started.data = shown_stamp(now)
         active = [card for card in catalog.categories().values() if card.is_active]
         self.category.choices = [SelectChoice(card.key, card.name) for card in active]
         # Without script nobody can narrow them; a fragment is for one category.
@@ -231,17 +231,10 @@ class TicketForm(WithFiles):
 
     def _is_too_quick(self) -> bool:
         """Whether the form came back sooner than a person can fill it in, or was never shown."""
-        settings: Settings = current_app.extensions["settings"]
-        if not settings.form_min_seconds:
-            return False
-        try:
-            shown_at = _stamps().loads(self.started.data)
-        except BadData:
-            shown_at = None
-        if not isinstance(shown_at, int):
-            self.started.data = _stamps().dumps(int(self.now.timestamp() * 1000))
-            return True
-        return self.now.timestamp() - shown_at / 1000 < settings.form_min_seconds
+        shown_at = read_stamp(self.started.data)
+        if shown_at is None:
+            self.started.data = shown_stamp(self.now)
+        return is_too_quick(shown_at, self.now)
 
 
 def ticket_form(*, is_guest: bool, now: datetime) -> TicketForm:
@@ -253,6 +246,28 @@ def ticket_form(*, is_guest: bool, now: datetime) -> TicketForm:
     if chosen or not form.category.data:
         form.category.data = category.key
     return form
+
+
+def shown_stamp(now: datetime) -> str:
+    """A signed note of when a form was shown."""
+    return _stamps().dumps(int(now.timestamp() * 1000))
+
+
+def read_stamp(text: str | None) -> int | None:
+    """When a form was shown, in milliseconds; None where nobody knows."""
+    try:
+        shown_at = _stamps().loads(text or "")
+    except BadData:
+        return None
+    return shown_at if isinstance(shown_at, int) else None
+
+
+def is_too_quick(shown_at: int | None, now: datetime) -> bool:
+    """True for a form that came back sooner than a person can fill it in, or was never shown."""
+    settings: Settings = current_app.extensions["settings"]
+    if not settings.form_min_seconds:
+        return False
+    return shown_at is None or now.timestamp() - shown_at / 1000 < settings.form_min_seconds
 
 
 def find_category(text: str) -> catalog.CategoryCard | None:

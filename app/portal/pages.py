@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from app.accounts import directory
 from app.accounts.models import Person
+from app.channels import answers
 from app.core.settings_store import setting
 from app.tickets import catalog, messages
 from app.tickets.attachments import FileChip
@@ -148,10 +149,7 @@ class TicketPage:
     @property
     def is_over(self) -> bool:
         """True where a reply becomes a new ticket that follows up."""
-        own = self.own
-        if own.status is Status.CLOSED and own.closed_at is not None:
-            return own.closed_at < self.now - timedelta(days=int(setting("days_to_reopen")))
-        return own.status is Status.CANCELLED
+        return answers.is_ended(self.own.status, self.own.closed_at, now=self.now)
 
     @property
     def reply_hint(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app.extensions import csrf
-from app.portal import notice_routes, opening_routes, picture_routes, ticket_routes
+from app.portal import chat_routes, notice_routes, opening_routes, picture_routes, ticket_routes
 from app.portal.frame import portal_frame
 
 __all__ = ["init_portal", "picture_routes"]
@@ -18,3 +18,6 @@ def init_portal(app: Flask) -> None:
     app.register_blueprint(ticket_routes.bp)
     app.register_blueprint(notice_routes.bp)
     csrf.exempt(notice_routes.bp)  # mail clients post too; the token says who and what
+    app.register_blueprint(chat_routes.bp)
+    app.register_blueprint(chat_routes.script)
+    csrf.exempt(chat_routes.bp)  # no cookie is looked at: a key in a header says which ticket

@@ -22,9 +22,10 @@ from app.core.db import db
 from app.tickets.models import TicketAccess
 
 LIFETIME = timedelta(days=90)  # after the last mail to that person
+CHAT_LIFETIME = timedelta(days=7)  # of a chat window's key; each message there brings a new one
 MAX_LENGTH = 200  # of a key; ours have about 50 characters
 
-LINK, COOKIE = "deskhand.ticket-link", "deskhand.ticket-cookie"
+LINK, COOKIE, CHAT = "deskhand.ticket-link", "deskhand.ticket-cookie", "deskhand.chat"
 
 
 def _upsert(dialect: Any) -> sa.Executable:
@@ -72,6 +73,26 @@ def open_cookie(value: str, *, now: datetime) -> TicketAccess | None:
     return _access(COOKIE, value, now)
 
 
+def chat_key(access_id: int, *, now: datetime) -> str:
+    """What a chat window shows for its one ticket; it opens no page."""
+    return _sign(CHAT, access_id, now)
+
+
+def read_chat_key(text: str, *, now: datetime) -> tuple[int, datetime] | None:
+    """The id of the access that a window's key names, and when it was signed; no statement.
+
+    None if it is forged or expired. Whether it was revoked, the row says.
+    """
+    found = _read(CHAT, text)
+    return None if found is None or found[1] + CHAT_LIFETIME <= now else found
+
+
+def is_good(access: TicketAccess, signed_at: datetime, *, now: datetime) -> bool:
+    """False where the access is over, or keys signed then were revoked."""
+    is_revoked = access.revoked_at is not None and signed_at <= access.revoked_at
+    return access.expires_at > now and not is_revoked
+
+
 def revoke(ticket_id: int, person_id: int, *, now: datetime) -> None:
     """Make every key and cookie that this person has for this ticket worthless from *now* on.
 
@@ -86,18 +107,22 @@ def _sign(purpose: str, access_id: int, now: datetime) -> str:
 
 
 def _access(purpose: str, text: str, now: datetime) -> TicketAccess | None:
+    found = _read(purpose, text)
+    if found is None:
+        return None
+    access = db.session.get(TicketAccess, found[0])
+    return access if access is not None and is_good(access, found[1], now=now) else None
+
+
+def _read(purpose: str, text: str) -> tuple[int, datetime] | None:
+    """What was signed: the id of an access, and when."""
     if not text.isascii() or len(text) > MAX_LENGTH:
         return None
     try:
         access_id, milliseconds = _signer(purpose).loads(text)
     except BadData:
         return None
-    access = db.session.get(TicketAccess, access_id)
-    if access is None or access.expires_at <= now:
-        return None
-    signed_at = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    is_revoked = access.revoked_at is not None and signed_at <= access.revoked_at
-    return None if is_revoked else access
+    return access_id, datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _signer(purpose: str) -> URLSafeSerializer:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ from app.mail import outbox
 from app.mail.models import OutboundEmail
 from app.mail.tokens import agent_token, reply_token
 from app.settings import Settings
-from app.tickets import keys
+from app.tickets import chatting, keys
 from app.tickets.attachments import StoredFile
 from app.tickets.models import Comment, HeldEmail, Participant, SlaClock, Ticket, TicketMessageId
 from app.tickets.words import AuthorKind, Source, Visibility
@@ -30,6 +30,7 @@ from app.tickets.words import AuthorKind, Source, Visibility
 # Notices to which an agent may answer by mail, where it can be told that it was the agent.
 ANSWERABLE = ("assigned", "group_ticket", "customer_reply", "sla_warning", "sla_breach")
 QUOTED, QUOTED_LINES = 1000, 12  # of what the customer said last, below an answer
+CHAT_NOTICE = timedelta(minutes=5)
 MOST_IN_GROUP = 50  # a notice to a group goes to so many members at most
 
 
@@ -99,11 +100,23 @@ def unassignable_rows(ticket: Ticket, *, now: datetime) -> list[dict[str, Any]]:
 
 def customer_replied(ticket: Ticket, comment: Comment, *, now: datetime) -> None:
     """Tell the assignee, else the group, of a customer's public comment."""
+    if comment.source is Source.CHAT and _was_told_just_now(ticket, now=now):
+        return
     author = comment.author.display_name if comment.author else ""
     to = _holder(ticket)
     _tell_agents(
         "customer_reply", ticket, to, now=now, comment=comment, author=author, body=comment.body
     )
+
+
+def _was_told_just_now(ticket: Ticket, *, now: datetime) -> bool:
+    """True where a notice of a customer's words is some minutes old: a chat has many lines."""
+    newest = sa.select(OutboundEmail.id).where(
+        OutboundEmail.ticket_id == ticket.id,
+        OutboundEmail.kind == "customer_reply",
+        OutboundEmail.created_at > now - CHAT_NOTICE,
+    )
+    return db.session.scalar(newest.limit(1)) is not None
 
 
 def readers(ticket: Ticket, *, author_id: int) -> list[Recipient]:
@@ -123,7 +136,7 @@ def agent_replied(
 ) -> None:
     """Mail a public reply to those of `readers` who get it, each with a key of their own.
 
-    They leave once it can be taken back no more.
+    They leave once it can be taken back no more; to whoever chats, once they have not seen it.
     """
     if comment.visibility is not Visibility.PUBLIC:
         raise ValueError("an internal note is never mailed")
@@ -142,6 +155,7 @@ def agent_replied(
         now=now,
         comment_id=comment.id,
         due_at=comment.undo_until,
+        requesters_at=chatting.mail_waits_until(ticket, now=now),
     )
 
 
@@ -223,9 +237,15 @@ def tell_customers(
     comment_id: int | None = None,
     is_automatic: bool = False,
     due_at: datetime | None = None,
+    requesters_at: datetime | None = None,
 ) -> None:
-    """One mail for each, with their own link and reply token, in the ticket's mail thread."""
+    """One mail for each, with their own link and reply token, in the ticket's mail thread.
+
+    Args:
+        due_at: before which none leaves, *requesters_at*: before which the requester's does not.
+    """
     to = list(to)
+    later = max((at for at in (due_at, requesters_at) if at), default=None)
     access = keys.access_rows(ticket.id, [person.id for person in to], now=now)
     threads = _threads(ticket.id, to)
     rows = [
@@ -248,7 +268,7 @@ def tell_customers(
             references=" ".join(threads[person.id][:1] + threads[person.id][1:][-9:]),
             reply_token=reply_token(access[person.id]),
             is_automatic=is_automatic,
-            due_at=due_at,
+            due_at=later if person.id == ticket.requester_id else due_at,
         )
         for person in to
     ]

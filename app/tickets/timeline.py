@@ -240,4 +240,5 @@ _PLAIN = {
     EventKind.UNASSIGNABLE: "Nobody could take it",
     EventKind.DELETED: "{who} deleted the ticket",
     EventKind.RESTORED: "{who} restored the ticket",
+    EventKind.CHAT_SEEN: "The answer was seen in the chat window, so it is not mailed",
 }

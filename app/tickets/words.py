@@ -192,6 +192,7 @@ class EventKind(StrEnum):
     PARTICIPANT = "participant"
     FOLLOW_UP = "follow_up"
     MERGED = "merged"
+    CHAT_SEEN = "chat_seen"
     UNMERGED = "unmerged"
     SLA_STARTED = "sla_started"
     SLA_MET = "sla_met"

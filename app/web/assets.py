@@ -81,6 +81,7 @@ def build(folder: Path) -> dict[str, Asset]:
         "htmx.js": _asset("htmx.js", (vendor / "htmx.min.js").read_bytes()),
         "icons.svg": _asset("icons.svg", _sprite(folder).encode()),
         "icon.svg": _asset("icon.svg", (folder / "icon.svg").read_bytes()),
+        "widget.js": _asset("widget.js", (folder / "widget.js").read_bytes()),
     }
 
 

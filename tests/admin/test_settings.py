@@ -20,7 +20,12 @@ from tests.admin.pages import errors, log
 from tests.factories import category, make_agent, make_person, make_ticket
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
-PAGES = ("/admin/settings", "/admin/settings/mail", "/admin/settings/priority")
+PAGES = (
+    "/admin/settings",
+    "/admin/settings/mail",
+    "/admin/settings/chat",
+    "/admin/settings/priority",
+)
 
 
 @pytest.fixture
@@ -32,7 +37,7 @@ def ada(client: FlaskClient, sign_in: SignIn) -> Person:
 
 def fields(text: str) -> dict[str, Any]:
     """What a browser would send of a page's form as it stands."""
-    form = text[text.index('class="lead"') :]
+    form = text[text.index('class="lead') :]
     found: dict[str, Any] = {}
     for tag in re.findall(r"<input[^>]*>", form):
         name, value = re.search(r'name="([^"]+)"', tag), re.search(r'value="([^"]*)"', tag)
