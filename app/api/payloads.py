@@ -27,36 +27,40 @@ def make(delivery: WebhookDelivery, with_notes: bool) -> str | None:
     row = db.session.execute(answers.ONE.where(Ticket.id == delivery.ticket_id)).one_or_none()
     if row is None:
         return None
-    line = _line(delivery)
+    facts, kind = delivery.facts, EventKind(delivery.facts["kind"])
     ticket = answers.tickets([row], TEAM)[0]
-    data: dict[str, Any] = {"change": _change(line), "ticket": _cut(ticket, "description")}
-    if line.kind in (EventKind.COMMENT, EventKind.NOTE):
-        comment_id = int(line.details.get("comment", 0))
+    data: dict[str, Any] = {"change": _change(facts, kind), "ticket": _cut(ticket, "description")}
+    if kind in (EventKind.COMMENT, EventKind.NOTE):
+        comment_id = int(facts["details"].get("comment", 0))
         found = answers.comments(row.id, TEAM, comment_id)
         if not found or (found[0]["visibility"] == Visibility.INTERNAL.value and not with_notes):
             return None
         data["comment"] = _cut(found[0], "body")
-    told = {"type": delivery.event, "timestamp": delivery.facts["created_at"], "data": data}
+    told = {"type": delivery.event, "timestamp": facts["created_at"], "data": data}
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
-def _line(delivery: WebhookDelivery) -> Line:
-    facts = delivery.facts
-    return Line(
+def _change(facts: dict[str, Any], kind: EventKind) -> dict[str, Any]:
+    """The line of history, as ``GET /tickets/{number}/history`` tells it."""
+    line = Line(
         id=0,
-        kind=EventKind(facts["kind"]),
+        kind=kind,
         actor_name=facts["actor_name"],
         field=facts["field"],
         from_value=facts["from_value"],
         to_value=facts["to_value"],
         details=facts["details"],
         created_at=datetime.fromisoformat(facts["created_at"]),
-    ) 
-
-
-def _change(line: Line) -> dict[str, Any]:
-    """As `answers.history` tells a line."""
-    return {}
+    )
+    return {
+        "kind": kind.value,
+        "actor": {"id": facts["actor_id"], "name": line.actor_name},
+        "field": line.field,
+        "from": line.from_value,
+        "to": line.to_value,
+        "text": timeline.describe(line),
+        "version": facts["version"],
+    }
 
 
 def _cut(told: dict[str, Any], name: str) -> dict[str, Any]:

@@ -12,11 +12,21 @@ from flask import Flask
 from flask_smorest import Api
 
 from app.accounts.access import everyone
-from app.api.v1 import blueprint, catalog, mail, people, policies, team, tickets
+from app.api.v1 import (
+    blueprint,
+    catalog,
+    imports,
+    mail,
+    merging,
+    people,
+    policies,
+    team,
+    tickets,
+)
 from app.extensions import csrf
 
 # Each of these has put its views on the one blueprint.
-RESOURCES = (tickets, people, team, catalog, policies)
+RESOURCES = (tickets, imports, merging, people, team, catalog, policies)
 
 
 class DeskApi(Api):

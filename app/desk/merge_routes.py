@@ -9,7 +9,7 @@ from flask import flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.accounts import directory
-from app.accounts.access import agent_required, current_person, hidden_group_ids
+from app.accounts.access import agent_required, current_person
 from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import db
@@ -63,7 +63,7 @@ def merge(number: str) -> ResponseReturnValue:
     """Merge this ticket into another one."""
     person, into = current_person(), request.form.get("into", "").strip().upper()
     number = number.upper()
-    merged, survivor = _both(number, into, person)
+    merged, survivor = merging.lock_pair(number, into, by=person)
     try:
         merging.merge(merged, survivor, agreed=_agreed(), by=person, now=utcnow())
     except DomainError as error:
@@ -92,21 +92,6 @@ def undo_merge(number: str, merge_id: int) -> ResponseReturnValue:
     db.session.commit()
     flash(f"{merged.number} is a ticket of its own again.", "success")
     return redirect(f"/desk/tickets/{merged.number}", 303)
-
-
-def _both(number: str, into: str, person: Person) -> tuple[Ticket, Ticket]:
-    """Both tickets, locked; deleted, unknown and foreign ones are not there."""
-    hidden = hidden_group_ids(person)
-    if not (NUMBER.fullmatch(number) and NUMBER.fullmatch(into)):
-        raise NotFound("There is no such ticket, or it is not for you.")
-    found = merging.lock_both((number, into))
-    seen = [found.get(n) for n in (number, into)]
-    merged, survivor = (
-        t if t and t.deleted_at is None and t.group_id not in hidden else None for t in seen
-    )
-    if merged is None or survivor is None:
-        raise NotFound("There is no such ticket, or it is not for you.")
-    return merged, survivor
 
 
 def _agreed() -> list[int]:

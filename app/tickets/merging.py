@@ -32,6 +32,7 @@ from app.tickets.models import (
     Ticket,
     TicketMessageId,
 )
+from app.tickets.queries import NUMBER
 from app.tickets.timeline import record
 from app.tickets.words import (
     AuthorKind,
@@ -43,6 +44,7 @@ from app.tickets.words import (
 )
 
 UNDO_DAYS = 30
+NOT_THERE = "There is no such ticket, or it is not for you."
 RESPONSES = (Target.FIRST_RESPONSE, Target.NEXT_RESPONSE)
 WAITS_FOR_US = (Status.NEW, Status.OPEN, Status.IN_PROGRESS)
 
@@ -113,6 +115,26 @@ def lock_both(numbers: Collection[str]) -> dict[str, Ticket]:
     wanted = sa.select(Ticket).where(Ticket.number.in_(numbers)).order_by(Ticket.id)
     wanted = wanted.with_for_update(of=Ticket).execution_options(populate_existing=True)
     return {ticket.number: ticket for ticket in db.session.scalars(wanted)}
+
+
+def lock_pair(number: str, into: str, *, by: Person) -> tuple[Ticket, Ticket]:
+    """Both tickets, locked, as `lock_both`.
+
+    Raises:
+        NotFound: deleted, unknown and foreign ones alike.
+    """
+    hidden = hidden_group_ids(by)
+    if not (NUMBER.fullmatch(number) and NUMBER.fullmatch(into)):
+        raise NotFound(NOT_THERE)
+    found = lock_both((number, into))
+    seen = [found.get(each) for each in (number, into)]
+    merged, survivor = (
+        ticket if ticket and ticket.deleted_at is None and ticket.group_id not in hidden else None
+        for ticket in seen
+    )
+    if merged is None or survivor is None:
+        raise NotFound(NOT_THERE)
+    return merged, survivor
 
 
 def merge(

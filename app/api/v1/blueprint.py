@@ -60,6 +60,7 @@ PROBLEMS: dict[int, str] = {
     403: "Not for this caller.",
     404: "Unknown, or somebody else's.",
     409: "The state does not allow it, or the version is stale.",
+    412: "The ticket is not the one of If-Match: it has changed since.",
     413: "Too large.",
     415: "Of the wrong kind.",
     429: "Too many requests.",

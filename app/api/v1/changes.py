@@ -82,3 +82,14 @@ CHANGES: dict[str, Callable[[Ticket, Any, Person, int | None, Any], None]] = {
     "custom_fields": _set_fields,
     "due_at": _set_due,
 }
+
+
+def apply(ticket: Ticket, data: dict[str, Any], *, by: Person, version: int | None = None) -> None:
+    """Make those changes that *data* names; other keys are not looked at.
+
+    Raises:
+        Conflict: a field has changed since *version*, or its state does not allow it.
+    """
+    for field, value in data.items():
+        if field in CHANGES:
+            CHANGES[field](ticket, value, by, version, data)

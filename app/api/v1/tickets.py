@@ -9,9 +9,11 @@ from typing import Any
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
 
+from app.accounts.models import Person
 from app.api.access import agent, caller, token_required
+from app.api.etags import refuse_unread, tagged
 from app.api.idempotency import idempotent
-from app.api.v1 import answers, changes, schemas
+from app.api.v1 import answers, changes, examples, schemas
 from app.api.v1.blueprint import bp, documented, limited
 from app.api.v1.references import agent_of, category_ids, group_of
 from app.channels import answers as replies
@@ -63,9 +65,9 @@ PAGES = [
 ]
 
 
-@bp.route("/tickets", methods=["GET"])
+@bp.route("/tickets", methods=["GET"], tags=["Tickets"])
 @bp.doc(parameters=[*FILTERS, *PAGES], summary="List tickets")
-@bp.response(200, schemas.TicketList)
+@bp.response(200, schemas.TicketList, example=examples.TICKETS)
 @documented(400)
 @limited
 @token_required
@@ -90,123 +92,95 @@ def list_tickets() -> ResponseReturnValue:
     )
 
 
-@bp.route("/tickets", methods=["POST"])
+@bp.route("/tickets", methods=["POST"], tags=["Tickets"])
 @bp.doc(summary="Open a ticket")
 @limited
 @token_required
-@bp.arguments(schemas.TicketIn)
-@bp.response(201, schemas.TicketDetail)
+@bp.arguments(schemas.TicketIn, example=examples.TICKET_IN)
+@bp.response(201, schemas.TicketDetail, example=examples.TICKET)
 @documented(400, 409)
 @idempotent
 def create(data: dict[str, Any]) -> ResponseReturnValue:
     """Open a ticket; a customer's is their own, an agent names the requester."""
     person = caller()
-    asker = data["requester"]
-    if not person.is_agent or asker is None:
-        requester = RequesterInput(person_id=person.id)
-    else:
-        requester = RequesterInput(**asker)
-    category_id, subcategory_id = category_ids(data["category"], data["subcategory"])
-    if not person.is_agent:  # nobody sets what they do not see
-        properties.clean_custom_fields(
-            category_id or catalog.default_category().id,
-            data["custom_fields"],
-            complete=False,
-            public_only=True,
-        )
-    opened = take_in(
-        NewTicket(
-            subject=data["subject"],
-            description=data["description"],
-            requester=requester,
-            source=data["source"] if person.is_agent else Source.API,
-            category_id=category_id,
-            subcategory_id=subcategory_id,
-            priority=data["priority"],
-            channel=data["channel"],
-            tags=data["tags"] if person.is_agent else (),
-            custom_fields=data["custom_fields"],
-            external_id=data["external_id"],
-            by=person,
-        ),
-        now=utcnow(),
-    )
-    response = jsonify(answers.detail(opened.id, person, now=utcnow()))
+    opened = take_in(new_ticket(data, person), now=utcnow())
+    response = tagged(answers.detail(opened.id, person, now=utcnow()), 201)
     response.headers["Location"] = f"/api/v1/tickets/{opened.number}"
-    return response, 201
+    return response
 
 
-@bp.route("/tickets/<number>", methods=["GET"])
-@bp.doc(summary="Show a ticket")
-@bp.response(200, schemas.TicketDetail)
+@bp.route("/tickets/<number>", methods=["GET"], tags=["Tickets"])
+@bp.doc(summary="Show a ticket", parameters=[examples.IF_NONE_MATCH])
+@bp.response(200, schemas.TicketDetail, example=examples.TICKET)
+@bp.alt_response(304, description="As it was read.", success=True)
 @documented(404)
 @limited
 @token_required
 def show(number: str) -> ResponseReturnValue:
     """The ticket with its comments, oldest first, and its SLA clocks."""
-    return _shown(_load(number))
+    return _shown(load(number))
 
 
-@bp.route("/tickets/<number>", methods=["PATCH"])
-@bp.doc(summary="Change a ticket")
+@bp.route("/tickets/<number>", methods=["PATCH"], tags=["Tickets"])
+@bp.doc(summary="Change a ticket", parameters=[examples.IF_MATCH])
 @limited
 @token_required
-@bp.arguments(schemas.TicketChange)
-@bp.response(200, schemas.TicketDetail)
-@documented(400, 403, 404, 409)
+@bp.arguments(schemas.TicketChange, example={"priority": "high", "version": 5})
+@bp.response(200, schemas.TicketDetail, example=examples.TICKET)
+@documented(400, 403, 404, 409, 412)
 def change(data: dict[str, Any], number: str) -> ResponseReturnValue:
     """Change some fields at once, all or none."""
     person = agent()
     ticket = get_visible(number, to=person, lock=True)
-    version = data.pop("version", None)
-    for field, value in data.items():
-        changes.CHANGES[field](ticket, value, person, version, data)
+    refuse_unread(ticket)
+    changes.apply(ticket, data, by=person, version=data.get("version"))
     db.session.commit()
     return _shown(ticket)
 
 
-@bp.route("/tickets/<number>", methods=["DELETE"])
-@bp.doc(summary="Delete a ticket")
+@bp.route("/tickets/<number>", methods=["DELETE"], tags=["Tickets"])
+@bp.doc(summary="Delete a ticket", parameters=[examples.IF_MATCH])
 @bp.response(204)
-@documented(403, 404, 409)
+@documented(403, 404, 409, 412)
 @limited
 @token_required
 def delete(number: str) -> ResponseReturnValue:
     """Hide it everywhere (supervisors and admins); it can be restored."""
     ticket = get_visible(number, to=agent(), lock=True)
+    refuse_unread(ticket)
     lifecycle.delete(ticket, by=caller(), now=utcnow())
     db.session.commit()
     return "", 204
 
 
-@bp.route("/tickets/<number>/comments", methods=["GET"])
+@bp.route("/tickets/<number>/comments", methods=["GET"], tags=["Tickets"])
 @bp.doc(summary="List comments")
-@bp.response(200, schemas.CommentList)
+@bp.response(200, schemas.CommentList, example={"comments": [examples.COMMENT]})
 @documented(404)
 @limited
 @token_required
 def list_comments(number: str) -> ResponseReturnValue:
     """Comments, oldest first; customers see the public ones."""
-    return jsonify(comments=answers.comments(_load(number).id, caller()))
+    return jsonify(comments=answers.comments(load(number).id, caller()))
 
 
-@bp.route("/tickets/<number>/comments", methods=["POST"])
+@bp.route("/tickets/<number>/comments", methods=["POST"], tags=["Tickets"])
 @takes_files
 @reads_first
 @bp.doc(summary="Add a comment")
 @limited
 @token_required
-@bp.arguments(schemas.CommentIn)
-@bp.response(201, schemas.CommentOut)
+@bp.arguments(schemas.CommentIn, example=examples.COMMENT_IN)
+@bp.response(201, schemas.CommentOut, example=examples.COMMENT)
 @documented(400, 403, 404, 409)
 @idempotent
 def add_comment(data: dict[str, Any], number: str) -> ResponseReturnValue:
     """A public reply or an internal note; a customer's comment is always public."""
     person = caller()
-    _load(number)  # before anything is kept on disk
+    load(number)  # before anything is kept on disk
     files = [_file(file) for file in data["attachments"]]
     begin_write()
-    ticket = _load(number, lock=True)
+    ticket = load(number, lock=True)
     if person.is_agent:
         comment = conversation.reply(
             ticket,
@@ -230,18 +204,19 @@ def add_comment(data: dict[str, Any], number: str) -> ResponseReturnValue:
     return jsonify(answers.comments(ticket.id, person, comment.id)[0]), 201
 
 
-@bp.route("/tickets/<number>/assign", methods=["POST"])
-@bp.doc(summary="Assign a ticket")
+@bp.route("/tickets/<number>/assign", methods=["POST"], tags=["Tickets"])
+@bp.doc(summary="Assign a ticket", parameters=[examples.IF_MATCH])
 @limited
 @token_required
-@bp.arguments(schemas.AssignmentIn)
-@bp.response(200, schemas.TicketDetail)
-@documented(400, 403, 404, 409)
+@bp.arguments(schemas.AssignmentIn, example={"agent": "priya@desk.example"})
+@bp.response(200, schemas.TicketDetail, example=examples.TICKET)
+@documented(400, 403, 404, 409, 412)
 @idempotent
 def assign(data: dict[str, Any], number: str) -> ResponseReturnValue:
     """Give it to an agent, a group, or both; over the agent's limit the answer warns."""
     person = agent()
     ticket = get_visible(number, to=person, lock=True)
+    refuse_unread(ticket)
     if not data:
         raise Invalid("Name an agent or a group.", {"agent": "Name an agent or a group."})
     who = agent_of(data["agent"]) if "agent" in data else ...
@@ -249,21 +224,22 @@ def assign(data: dict[str, Any], number: str) -> ResponseReturnValue:
     warning = assignment.assign(ticket, agent=who, group=group, by=person, now=utcnow())
     db.session.flush()
     body = answers.detail(ticket.id, person, now=utcnow())
-    return jsonify({**body, "warning": warning} if warning else body)
+    return tagged({**body, "warning": warning} if warning else body)
 
 
 def _move(number: str, to: Status) -> ResponseReturnValue:
     person = agent()
     ticket = get_visible(number, to=person, lock=True)
+    refuse_unread(ticket)
     lifecycle.change_status(ticket, to, by=person, now=utcnow())
     db.session.flush()
-    return jsonify(answers.detail(ticket.id, person, now=utcnow()))
+    return tagged(answers.detail(ticket.id, person, now=utcnow()))
 
 
-@bp.route("/tickets/<number>/resolve", methods=["POST"])
-@bp.doc(summary="Resolve a ticket")
-@bp.response(200, schemas.TicketDetail)
-@documented(403, 404, 409)
+@bp.route("/tickets/<number>/resolve", methods=["POST"], tags=["Tickets"])
+@bp.doc(summary="Resolve a ticket", parameters=[examples.IF_MATCH])
+@bp.response(200, schemas.TicketDetail, example=examples.TICKET)
+@documented(403, 404, 409, 412)
 @limited
 @token_required
 @idempotent
@@ -272,10 +248,10 @@ def resolve(number: str) -> ResponseReturnValue:
     return _move(number, Status.RESOLVED)
 
 
-@bp.route("/tickets/<number>/close", methods=["POST"])
-@bp.doc(summary="Close a ticket")
-@bp.response(200, schemas.TicketDetail)
-@documented(403, 404, 409)
+@bp.route("/tickets/<number>/close", methods=["POST"], tags=["Tickets"])
+@bp.doc(summary="Close a ticket", parameters=[examples.IF_MATCH])
+@bp.response(200, schemas.TicketDetail, example=examples.TICKET)
+@documented(403, 404, 409, 412)
 @limited
 @token_required
 @idempotent
@@ -284,10 +260,10 @@ def close(number: str) -> ResponseReturnValue:
     return _move(number, Status.CLOSED)
 
 
-@bp.route("/tickets/<number>/reopen", methods=["POST"])
-@bp.doc(summary="Reopen a ticket")
-@bp.response(200, schemas.TicketDetail)
-@documented(403, 404, 409)
+@bp.route("/tickets/<number>/reopen", methods=["POST"], tags=["Tickets"])
+@bp.doc(summary="Reopen a ticket", parameters=[examples.IF_MATCH])
+@bp.response(200, schemas.TicketDetail, example=examples.TICKET)
+@documented(403, 404, 409, 412)
 @limited
 @token_required
 @idempotent
@@ -296,9 +272,9 @@ def reopen(number: str) -> ResponseReturnValue:
     return _move(number, Status.OPEN)
 
 
-@bp.route("/tickets/<number>/history", methods=["GET"])
+@bp.route("/tickets/<number>/history", methods=["GET"], tags=["Tickets"])
 @bp.doc(summary="Show the history of a ticket")
-@bp.response(200, schemas.History)
+@bp.response(200, schemas.History, example=examples.HISTORY)
 @documented(403, 404)
 @limited
 @token_required
@@ -307,9 +283,9 @@ def history(number: str) -> ResponseReturnValue:
     return jsonify(history=answers.history(get_visible(number, to=agent()).id))
 
 
-@bp.route("/statistics", methods=["GET"])
+@bp.route("/statistics", methods=["GET"], tags=["Tickets"])
 @bp.doc(parameters=FILTERS, summary="Count tickets")
-@bp.response(200, schemas.StatisticsOut)
+@bp.response(200, schemas.StatisticsOut, example=examples.STATISTICS)
 @documented(400)
 @limited
 @token_required
@@ -325,6 +301,41 @@ def statistics() -> ResponseReturnValue:
     )
 
 
+def new_ticket(data: dict[str, Any], person: Person) -> NewTicket:
+    """What is to be opened; a customer's is their own, and has only what they see.
+
+    Raises:
+        Invalid: the category or a custom field will not do.
+    """
+    asker = data["requester"]
+    if not person.is_agent or asker is None:
+        requester = RequesterInput(person_id=person.id)
+    else:
+        requester = RequesterInput(**asker)
+    category_id, subcategory_id = category_ids(data["category"], data["subcategory"])
+    if not person.is_agent:  # nobody sets what they do not see
+        properties.clean_custom_fields(
+            category_id or catalog.default_category().id,
+            data["custom_fields"],
+            complete=False,
+            public_only=True,
+        )
+    return NewTicket(
+        subject=data["subject"],
+        description=data["description"],
+        requester=requester,
+        source=data["source"] if person.is_agent else Source.API,
+        category_id=category_id,
+        subcategory_id=subcategory_id,
+        priority=data["priority"],
+        channel=data["channel"],
+        tags=data["tags"] if person.is_agent else (),
+        custom_fields=data["custom_fields"],
+        external_id=data["external_id"],
+        by=person,
+    )
+
+
 def _filters() -> TicketFilters:
     """What the query asks for; what a customer does not see, they cannot find out by filters."""
     if not caller().is_agent:
@@ -334,8 +345,12 @@ def _filters() -> TicketFilters:
     return from_query(request.args)
 
 
-def _load(number: str, *, lock: bool = False) -> Ticket:
-    """The ticket as the caller may see it."""
+def load(number: str, *, lock: bool = False) -> Ticket:
+    """The ticket as the caller may see it.
+
+    Raises:
+        NotFound: unknown and foreign alike.
+    """
     person = caller()
     if person.is_agent:
         return get_visible(number, to=person, lock=lock)
@@ -343,7 +358,7 @@ def _load(number: str, *, lock: bool = False) -> Ticket:
 
 
 def _shown(ticket: Ticket) -> ResponseReturnValue:
-    return jsonify(answers.detail(ticket.id, caller(), now=utcnow()))
+    return tagged(answers.detail(ticket.id, caller(), now=utcnow()))
 
 
 def _file(data: dict[str, Any]) -> StoredFile:
