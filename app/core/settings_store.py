@@ -31,6 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "reply_tokens": True,
     "customer_mark_cap": "critical",
     "sla_warning_percent": 80,
+    "practice_after_event": 0,  # set by the demo: practice counts what comes after that line
     "priority_tier_points": {"enterprise": 30, "premium": 20, "standard": 10},
     "chat_is_on": False,
     "chat_origins": [],  # "https://shop.example": whose pages may hold the chat window

@@ -23,6 +23,7 @@ from app.demo import company
 from app.demo.company import DOMAIN, HISTORY
 from app.demo.drafts import Draft, World
 from app.demo.stories import Story
+from app.help import practice
 from app.mail.models import Channel, InboundEmail, InboundState, MailReceipt, RawEmail
 from app.routing.rules import Agent, Desk, active_rules, hindrance
 from app.search.bulk import index_built_afterwards
@@ -110,6 +111,7 @@ def fill(*, tickets: int, seed: int, password_hash: str, now: datetime) -> Count
         written += _write(connection, world.tables)
     _set_limits(rng, holders)
     _move_sequences(connection)
+    practice.begin()
     db.session.commit()
     return written
 

@@ -57,6 +57,7 @@ ICONS = {
     EventKind.ASSIGNED: "user",
     EventKind.GROUP: "users",
     EventKind.TAGS: "tag",
+    EventKind.MACRO: "zap",
     EventKind.TAKEN_BACK: "undo-2",
     EventKind.SLA_WARNED: "clock",
     EventKind.SLA_BREACHED: "triangle-alert",

@@ -39,7 +39,7 @@ PARTS: dict[str, tuple[Entry, ...]] = {
     "Running the desk": (
         Entry("administration", "docs/administration.md", "Everything that is set up in pages."),
     ),
-    "Installation": (
+    "Looking after it": (
         Entry("install", "docs/install.md", "From nothing to a desk, on one machine or several."),
         Entry("settings", "README.md", "What the environment of the processes says.", "Settings"),
         Entry("mail", "docs/mail.md", "How mail comes in and goes out."),
@@ -139,4 +139,6 @@ def _chapter(root: Path, entry: Entry) -> Chapter:
         heading, _, text = text.partition("\n")
         title = heading.removeprefix("# ")
     document: Document = render(text, link=lambda href: target(entry.file, href), top=2)
-    return Chapter(entry.key, title, entry.lead, document.html, document.sections)
+    # On a narrow screen names of settings may break where they can be read on.
+    html = document.html.replace("<code>DESKHAND_", "<code>DESKHAND_<wbr>")
+    return Chapter(entry.key, title, entry.lead, html, document.sections)

@@ -20,7 +20,8 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.core.unique import unique
 from app.tickets import catalog, holding, lifecycle, properties
 from app.tickets.models import Macro, Ticket
-from app.tickets.words import Priority, Status
+from app.tickets.timeline import record
+from app.tickets.words import EventKind, Priority, Status
 
 ME = "me"
 PLACEHOLDER = re.compile(r"\{\{\s*([a-z_.]+)\s*\}\}")
@@ -87,6 +88,8 @@ def apply(macro: MacroCard, ticket: Ticket, *, by: Person, now: datetime) -> Non
     Raises:
         DomainError: as the single changes; then none is made, if the caller rolls back.
     """
+    if macro.changes:
+        record(ticket, EventKind.MACRO, by=by, now=now, new=macro.name, details={"id": macro.id})
     for name, do in _DOERS.items():
         if name in macro.changes:
             do(ticket, macro.changes[name], by, now)

@@ -196,6 +196,8 @@ def describe(event: TicketEvent | Line) -> str:
             return f"{who} changed the subject from “{old}” to “{new}”"
         case EventKind.CUSTOM_FIELD:
             return f"{who} set {event.details.get('label', 'a field')} to {new or 'nothing'}"
+        case EventKind.MACRO:
+            return f"{who} used the macro “{new}”"
         case EventKind.COMMENT:
             return f"{who} replied"
         case EventKind.TAKEN_BACK:

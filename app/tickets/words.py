@@ -177,6 +177,7 @@ class EventKind(StrEnum):
     TAGS = "tags"
     CUSTOM_FIELD = "custom_field"
     DUE = "due"
+    MACRO = "macro"
     COMMENT = "comment"
     TAKEN_BACK = "taken_back"
     NOTE = "note"

@@ -67,7 +67,7 @@ def test_the_settings_are_a_chapter_of_their_own() -> None:
     chapter = handbook().find("settings")
     assert chapter is not None
     assert chapter.title == "Settings"
-    assert "DESKHAND_SECRET_KEY" in chapter.html
+    assert "SECRET_KEY</code>" in chapter.html
     assert "Reverse proxy" not in chapter.html
 
 
