@@ -22,9 +22,10 @@ LINK_BY_IP = "30 per hour"
 KEY_BY_IP = "60 per 15 minutes"  # one-time links that were tried
 TICKET_BY_IP = "20 per 10 minutes"  # the public ticket form; an office shares one address
 TICKET_BY_ADDRESS = "20 per hour"
+VOTE_BY_IP = "60 per 10 minutes"  # on articles; a cookie is easily thrown away
 REPLY_BY_IP = "60 per 10 minutes"  # replies by customers
-
 CHAT_BY_KEY = "60 per 10 minutes"  # what is said in one chat window
+
 
 def by_ip(limit: str) -> RouteLimit:
     """Limit the posts of one network address."""
@@ -61,7 +62,6 @@ def network() -> str:
     return text if ip.version == 4 else ip.exploded[:19]
 
 
-def _address_named() -> str:
 def by_key(limit: str) -> RouteLimit:
     """Limit the posts under one bearer key; without one, those of the network address."""
     return limiter.limit(limit, key_func=_key_shown, methods=["POST"])
@@ -72,17 +72,18 @@ def _key_shown() -> str:
     return sha256(header.encode("utf-8", "replace")).hexdigest() if header else network()
 
 
+def _address_named() -> str:
     """A hash of the address: what people typed stays out of Redis. Nothing named: the network."""
     address = request.form.get("email", "") or _address_in_json()
     address = address.strip().lower()
     return sha256(address.encode("utf-8", "replace")).hexdigest() if address else network()
 
 
-def _has_failed(response: Response) -> bool:
 def _address_in_json() -> str:
     content = request.get_json(silent=True) if request.is_json else None
     named = content.get("email") if isinstance(content, dict) else None
     return named if isinstance(named, str) else ""
 
 
+def _has_failed(response: Response) -> bool:
     return response.status_code >= 400
