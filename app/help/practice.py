@@ -214,7 +214,7 @@ def progress(person: Person) -> Progress:
 
 def wanted(person: Person) -> Wanted | None:
     """The ticket that *person* is to find; None where there is none for them. One statement."""
-    visible = [Ticket.deleted_at.is_(None)]
+    visible: list[sa.ColumnElement[bool]] = [Ticket.deleted_at.is_(None)]
     if hidden := hidden_group_ids(person):
         visible.append(sa.or_(Ticket.group_id.is_(None), Ticket.group_id.not_in(hidden)))
     rows = (
