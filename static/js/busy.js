@@ -6,6 +6,13 @@
     return [...form.elements].filter((element) => element.matches("button:not([type=button])"));
   }
 
+  // A list that is being narrowed or searched says that it is fetched.
+  function look(isFetching) {
+    const main = document.querySelector("main");
+    if (isFetching) main?.setAttribute("aria-busy", "true");
+    else main?.removeAttribute("aria-busy");
+  }
+
   function free(form) {
     if (!sent.delete(form)) return;
     for (const button of buttonsOf(form)) {
@@ -20,7 +27,10 @@
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method === "get") return;
+    if (form.method === "get") {
+      look(!event.submitter?.hasAttribute("formaction")); // a download leaves the page as it is
+      return;
+    }
     if (sent.has(form)) {
       event.preventDefault();
       event.stopPropagation();
@@ -42,7 +52,11 @@
   document.addEventListener("htmx:finally:request", (event) => {
     const form = event.detail.ctx.request.form;
     if (form) free(form);
+    look(false);
   });
   // Back in the browser brings the page as it was left: with its buttons off.
-  window.addEventListener("pageshow", () => [...sent].forEach(free));
+  window.addEventListener("pageshow", () => {
+    [...sent].forEach(free);
+    look(false);
+  });
 })();
