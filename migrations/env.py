@@ -9,6 +9,7 @@ import app.api.models
 import app.channels.models
 import app.core.audit
 import app.core.settings_store
+import app.integrations.models
 import app.knowledge.models
 import app.routing.models
 import app.tickets.models  # noqa: F401  (with the others: fills the metadata)

@@ -60,6 +60,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
         "DESKHAND_MAIL_FROM": "support@desk.example",
         "DESKHAND_RATE_LIMITS": "off",
         "DESKHAND_FORM_MIN_SECONDS": "0",
+        "DESKHAND_OUTBOUND_ALLOW": "127.0.0.1",  # the tests’ own servers
         "DESKHAND_LOG_LEVEL": "WARNING",
     }
     if os.environ.get("TEST_DATABASE_URL"):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from app.api import payloads
 from app.automation import escalation
 from app.automation import housekeeping as upkeep
 from app.channels import inbound_email
 from app.core.clock import utcnow
 from app.core.jobs import Job, bells
+from app.integrations import context, deliveries
 from app.mail import delivery
 from app.mail.credentials import imap_accounts
 from app.routing import waiting
+from worker import aside
 
 ROUND_SECONDS = 20.0  # of mail at a time, so that a flood of it keeps no SLA clock waiting
 
@@ -52,3 +55,15 @@ def hand_out() -> None:
     """Give tickets that wait to whoever has room."""
     bells().answered(Job.HAND_OUT)
     waiting.hand_out(utcnow())
+
+
+def deliver_webhooks() -> None:
+    """Send what waits for webhooks."""
+    bells().answered(Job.DELIVER_WEBHOOKS)
+    aside.do("webhooks", lambda: deliveries.deliver_due(payloads.make))
+
+
+def fetch_context() -> None:
+    """Ask for the customer data that pages of tickets want."""
+    bells().answered(Job.FETCH_CONTEXT)
+    aside.do("context", context.fetch_due)

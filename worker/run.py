@@ -18,6 +18,7 @@ from app.core.jobs import QUEUE, stop_soon
 from app.process.heap import share_one_heap
 from app.process.migrations import wait_for_migrations
 from app.settings import Settings
+from worker import aside
 
 # How long it listens before it looks whether Redis is still there: the host of Redis may vanish
 # without a word. RQ takes 15 seconds off the life that it is told.
@@ -63,4 +64,5 @@ def work() -> None:
     redis = Redis.from_url(settings.queue_url)
     worker = Worker([QUEUE], connection=redis, worker_ttl=LISTEN_SECONDS + 15)
     worker.app = app
+    aside.allow(app)
     worker.work(logging_level="WARNING")

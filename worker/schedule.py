@@ -24,6 +24,8 @@ SECONDS_BETWEEN = {
     "hand_out": 60,
     "sweep_sla": 60,
     "housekeeping": 60,
+    "deliver_webhooks": 10,
+    "fetch_context": 60,
 }
 
 

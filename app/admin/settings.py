@@ -151,7 +151,8 @@ UNSEEN = ("practice_after_event",)  # nobody's to choose
 OTHERS = tuple(
     key
     for key in DEFAULTS
-    if key not in (*MAIL, *DESK, *UNSEEN, *chat.FIELDS) and not key.startswith((weights.PREFIX, "context_"))
+    if key not in (*MAIL, *DESK, *UNSEEN, *chat.FIELDS)
+    and not key.startswith((weights.PREFIX, "context_"))
 )
 SECTIONS = {
     section.path: section

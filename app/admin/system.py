@@ -33,6 +33,8 @@ JOBS = {
     Job.HAND_OUT: "Hand out tickets",
     Job.SWEEP_SLA: "Watch SLA clocks",
     Job.HOUSEKEEPING: "Close, tidy and tell",
+    Job.DELIVER_WEBHOOKS: "Send to webhooks",
+    Job.FETCH_CONTEXT: "Fetch customer data",
 }
 LATE_SECONDS = 300  # each runs once a minute
 FULL_PERCENT = 90

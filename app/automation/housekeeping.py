@@ -14,6 +14,7 @@ from app.core.db import begin_write, db
 from app.core.jobs import is_stopping
 from app.core.outages import outage
 from app.core.settings_store import setting
+from app.integrations import context, deliveries
 from app.core.storage import StorageAway
 from app.mail.models import InboundEmail, InboundState, RawEmail
 from app.tickets import attachments, lifecycle, person_merging, undoing
@@ -42,6 +43,8 @@ def tidy(now: datetime) -> None:
     alarms.tell(now)
     if now.minute == HOURLY_MINUTE:
         forget_raw_mails(now)
+        deliveries.forget_old(now)
+        context.forget_old(now)
 
 
 def _sweep_files(now: datetime) -> None:

@@ -17,6 +17,7 @@ from app.channels import auto_response
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
 from app.core.settings_store import setting, settings_of
+from app.integrations import announcing
 from app.mail import outbox
 from app.mail.models import SenderCheck
 from app.mail.tokens import reply_token
@@ -191,6 +192,7 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
     ticket_id, number = _insert_ticket(values)
     insert = db.session.connection().execute
     insert(INSERT[TicketEvent], [{**line, "ticket_id": ticket_id} for line in history])
+    announcing.announce(ticket_id, history)
     if service.rows:
         insert(INSERT[SlaClock], [{**r, "ticket_id": ticket_id} for r in service.rows])
     if tags:

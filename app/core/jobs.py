@@ -42,6 +42,8 @@ class Job(StrEnum):
     HAND_OUT = "hand_out"
     SWEEP_SLA = "sweep_sla"
     HOUSEKEEPING = "housekeeping"
+    DELIVER_WEBHOOKS = "deliver_webhooks"
+    FETCH_CONTEXT = "fetch_context"
 
 
 class Bells:

@@ -309,7 +309,7 @@ def _tls() -> ssl.SSLContext:
 
 def _words(error: Exception, seconds: float, deadline: float) -> str:
     if time.monotonic() >= deadline - 0.05 or isinstance(error, TimeoutError):
-        return f"It did not answer within {seconds:.0f} seconds."
+        return f"It did not answer within {round(seconds, 1):g} seconds."
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

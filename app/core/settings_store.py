@@ -23,6 +23,8 @@ DEFAULTS: dict[str, Any] = {
     "undo_seconds": 10,
     "mail_attachments_mb": 8,  # larger ones of a mail are links; servers often refuse 10
     "mail_quotes": True,
+    "context_url": "",  # who is asked for customer data; empty: nobody
+    "context_secret": "",  # sealed
     "spam_headers": ["X-Spam-Flag", "X-Spam-Status"],
     "comments_an_hour": 30,
     "quiet_thanks": True,

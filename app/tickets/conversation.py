@@ -102,7 +102,14 @@ def reply(
         undo_until=undo_until if is_public else None,
     )
     comment.sent_to = participants.in_words([person.name or person.address for person in to])
-    record(ticket, EventKind.COMMENT if is_public else EventKind.NOTE, by=by, now=now)
+    record(
+        ticket,
+        EventKind.COMMENT if is_public else EventKind.NOTE,
+        by=by,
+        now=now,
+        details={"comment": comment.id},
+        outside_at=undo_until if is_public else None,
+    )
     if is_public:
         lifecycle.tell_ended(ticket, clocks.answered(ticket, now=now), now=now)
         notifications.agent_replied(ticket, comment, to=to, files=files, now=now)
@@ -234,8 +241,8 @@ def customer_comment(
         is_automatic=is_automatic,
     )
     comment.is_quiet = is_quiet
-    details = {"automatic": True} if is_automatic else {"quiet": True} if is_quiet else None
-    record(ticket, EventKind.COMMENT, by=by, now=now, details=details)
+    how = {"automatic": True} if is_automatic else {"quiet": True} if is_quiet else {}
+    record(ticket, EventKind.COMMENT, by=by, now=now, details={"comment": comment.id, **how})
     if is_automatic or is_quiet:
         return comment
     if ticket.status in (Status.PENDING, Status.RESOLVED, Status.CLOSED):

@@ -12,6 +12,7 @@ from app.accounts.models import Person
 from app.core.db import db
 from app.core.errors import Conflict
 from app.core.reading import Read
+from app.integrations import announcing
 from app.tickets.models import Ticket, TicketEvent
 from app.tickets.words import AssignmentMethod, EventKind
 
@@ -54,29 +55,31 @@ def record(
     old: str | None = None,
     new: str | None = None,
     details: dict[str, Any] | None = None,
+    outside_at: datetime | None = None,
 ) -> TicketEvent:
     """Add a line; the ticket's version grows and it counts as changed *now*.
 
     Args:
         field: the changed field's name, by which stale forms are told.
         old: value before, new: value after, both in words.
+        outside_at: before which no webhook is told, since it can be taken back.
     """
     ticket.version += 1
     ticket.updated_at = now
-    event = TicketEvent(
-        **row(
-            ticket.id,
-            kind,
-            by=by,
-            now=now,
-            field=field,
-            old=old,
-            new=new,
-            version=ticket.version,
-            details=details,
-        )
+    columns = row(
+        ticket.id,
+        kind,
+        by=by,
+        now=now,
+        field=field,
+        old=old,
+        new=new,
+        version=ticket.version,
+        details=details,
     )
+    event = TicketEvent(**columns)
     db.session.add(event)
+    announcing.announce(ticket.id, [columns], not_before=outside_at)
     return event
 
 
