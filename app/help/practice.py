@@ -44,6 +44,7 @@ class Move:
 
 
 SEARCH = "search"
+CANDIDATES = 50  # of which each person has another one to find
 MOVES = (
     Move(
         "take",
@@ -222,11 +223,10 @@ def wanted(person: Person) -> Wanted | None:
         .join(Person, Person.id == Ticket.requester_id)
         .where(*visible, Person.name != "")
         .order_by(Ticket.id)
-        .offset(person.id % 50)  # not the same one for everybody
-        .limit(1)
+        .limit(CANDIDATES)
     )
-    row = db.session.execute(rows).one_or_none()
-    return Wanted(*row) if row else None
+    found = db.session.execute(rows).all()
+    return Wanted(*found[person.id % len(found)]) if found else None
 
 
 def answer(person: Person, text: str, *, now: datetime) -> None:
