@@ -226,7 +226,8 @@ def wanted(person: Person) -> Wanted | None:
         .limit(CANDIDATES)
     )
     found = db.session.execute(rows).all()
-    return Wanted(*found[person.id % len(found)]) if found else None
+    place = person.id % CANDIDATES if len(found) == CANDIDATES else 0
+    return Wanted(*found[place]) if found else None
 
 
 def answer(person: Person, text: str, *, now: datetime) -> None:
