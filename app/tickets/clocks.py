@@ -332,6 +332,14 @@ def shown_state(clock: SlaClock, now: datetime) -> ClockState:
     return clock.state
 
 
+def overdue_seconds(clock: SlaClock, now: datetime) -> int:
+    """How long after its due time the target was reached, paused, or still is not; 0: in time."""
+    if clock.due_at is None:  # met, paused in time, or void
+        return 0
+    until = clock.stopped_at or clock.paused_at or now
+    return max(0, round((until - clock.due_at).total_seconds()))
+
+
 def _choose(facts: Facts, start: datetime) -> Choice:
     percent = setting("sla_warning_percent")
     return choose(queries.active_policies(), facts, start=start, warning_percent=percent)

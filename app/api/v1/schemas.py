@@ -166,6 +166,7 @@ class ClockOut(Schema):
     started_at = fields.AwareDateTime()
     due_at = fields.AwareDateTime(allow_none=True)
     stopped_at = fields.AwareDateTime(allow_none=True)
+    overdue_seconds = fields.Integer(metadata={"description": "Past the due time; 0: in time."})
 
 
 class TicketOut(Schema):
