@@ -202,6 +202,7 @@ def _clock(clock: SlaClock, now: datetime) -> dict[str, Any]:
         "started_at": clock.started_at.isoformat(),
         "due_at": _time(clock.due_at),
         "stopped_at": _time(clock.stopped_at),
+        "overdue_seconds": clocks.overdue_seconds(clock, now),
     }
 
 
