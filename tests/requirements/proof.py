@@ -110,7 +110,7 @@ def main() -> int:
     in_ci = os.environ.get("CI") == "true"
     marks = Marks()
     with redirect_stdout(io.StringIO()) as printed:
-        status = pytest.main(["--collect-only", "-q"], plugins=[marks])
+        status = pytest.main(["--collect-only", "-qq"], plugins=[marks])
     if status:
         sys.stderr.write(printed.getvalue())
         return int(status)
