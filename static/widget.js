@@ -226,9 +226,10 @@
     field(text("message"), first), field(text("name"), name), field(text("mail"), mail),
     make("label", { class: "trap", "aria-hidden": "true" }, "Leave this empty", trap), firstProblem, firstSend);
 
-  const list = make("ol", { role: "log", "aria-label": text("log"), "aria-live": "polite" });
+  const list = make("ol");
+  const log = make("div", { role: "log", "aria-label": text("log"), "aria-live": "polite" }, list);
   const note = make("p", { class: "note" });
-  const scroll = make("div", { class: "scroll", tabindex: "0" }, list, note);
+  const scroll = make("div", { class: "scroll", tabindex: "0" }, log, note);
   const words = make("textarea", { name: "body", required: true, maxlength: 5000, rows: 1, "aria-label": text("reply"), placeholder: text("reply"), onkeydown: onEnter });
   const problem = make("p", { class: "problem", role: "alert", hidden: true });
   const send = make("button", { class: "send" }, text("send"));

@@ -71,9 +71,7 @@ def own_origin() -> str:
     return f"{url.scheme}://{url.netloc}"
 
 
-def new_ticket(
-    *, name: str, email: str, body: str, page: str, category_id: int | None
-) -> NewTicket:
+def new_ticket(*, name: str, email: str, body: str, page: str, category_id: int) -> NewTicket:
     """The ticket that a visitor's first message becomes; *page* is where they wrote it."""
     return NewTicket(
         subject=subject_of(body),

@@ -43,7 +43,7 @@ from app.portal.forms import (
     read_stamp,
     shown_stamp,
 )
-from app.tickets import chatting
+from app.tickets import catalog, chatting
 from app.tickets.chatting import Chat, Said
 from app.web import limits
 from app.web.assets import Asset
@@ -181,13 +181,13 @@ def open_conversation() -> ResponseReturnValue:
     _check(form)
     if form.homepage.data or is_too_quick(read_stamp(form.shown.data), now):
         raise Invalid("That was very quick. Have a second look, then send it again.")
-    category = find_category(form.category.data or "")
+    category = find_category(form.category.data or "") or catalog.default_category()
     new = chat.new_ticket(
         name=form.name.data,
         email=form.email.data,
         body=form.body.data,
         page=chat.page_of(request.headers["Origin"], form.page.data or ""),
-        category_id=category.id if category else None,
+        category_id=category.id,
     )
     begin_write()
     opened = sent_before(new, now=now) or take_in(new, now=now)
