@@ -58,6 +58,15 @@ def idempotent(view: View) -> View:
     return once  # type: ignore[return-value]
 
 
+def done() -> None:
+    """Commit before the answer is written, so that nobody waits for that; a view calls it.
+
+    With a key the answer is kept in the same transaction, and is waited for.
+    """
+    if not request.headers.get(HEADER, "").strip():
+        db.session.commit()
+
+
 def _again(before: IdempotencyKey, asked: str) -> Response:
     if before.request_hash != asked:
         raise Conflict(f"This {HEADER} was used for another request. Choose a new one.")

@@ -6,6 +6,8 @@ import json
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from app.accounts.models import Person, Role
 from app.api.v1 import answers
 from app.core.db import db
@@ -16,6 +18,11 @@ from app.tickets.timeline import Line
 from app.tickets.words import EventKind, Visibility
 
 LONGEST = 50_000  # characters of a text; a mail may be longer, and is read over the API then
+ONE = (
+    sa.select(*answers.TICKET.columns)
+    .select_from(answers.TICKET.source)
+    .where(Ticket.id == sa.bindparam("ticket_id"))
+)
 TEAM = Person(id=0, name="", role=Role.ADMIN)  # sees all; stands in no database
 
 
@@ -24,7 +31,7 @@ def make(delivery: WebhookDelivery, with_notes: bool) -> str | None:
 
     Five statements. A note goes only where *with_notes* allows it, whatever was asked for.
     """
-    row = db.session.execute(answers.ONE.where(Ticket.id == delivery.ticket_id)).one_or_none()
+    row = db.session.execute(ONE, {"ticket_id": delivery.ticket_id}).one_or_none()
     if row is None:
         return None
     facts, kind = delivery.facts, EventKind(delivery.facts["kind"])

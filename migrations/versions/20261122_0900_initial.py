@@ -1149,7 +1149,11 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_ticket_assignee_id_id", ["assignee_id", "id"], unique=False)
         batch_op.create_index("ix_ticket_category_id_id", ["category_id", "id"], unique=False)
-        batch_op.create_index("ix_ticket_created_at_id", ["created_at", "id"], unique=False)
+        batch_op.create_index(
+            "ix_ticket_created_at_id",
+            ["created_at", "id", "group_id", "deleted_at", "merged_into_id"],
+            unique=False,
+        )
         batch_op.create_index(
             "ix_ticket_merged_into",
             ["merged_into_id"],

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app.accounts import directory
 from app.accounts.models import Person, PersonEmail
 from app.core.db import db
+from app.core.reading import Read
 from app.search.lists import Columns, tags_of
 from app.tickets import catalog, clocks, timeline
 from app.tickets.models import Attachment, Comment, SlaClock, Ticket, TicketEvent
@@ -51,7 +52,46 @@ TICKET = Columns(
     ),
     sa.outerjoin(Ticket, Person, Person.id == Ticket.requester_id),
 )
-ONE = sa.select(*TICKET.columns).select_from(TICKET.source)
+_ONE: Read[Any] = Read(
+    sa.select(*TICKET.columns).select_from(TICKET.source).where(Ticket.id == sa.bindparam("id"))
+)
+_ONLY = sa.bindparam("only", type_=sa.Integer)
+_COMMENTS = (
+    sa.select(
+        Comment.id,
+        Comment.author_id,
+        Comment.author_kind,
+        Comment.body,
+        Comment.visibility,
+        Comment.created_at,
+        Person.name,
+        sa.func.coalesce(ADDRESS, "").label("email"),
+    )
+    .outerjoin(Person, Person.id == Comment.author_id)
+    .where(
+        Comment.ticket_id == sa.bindparam("ticket_id"),
+        sa.or_(_ONLY.is_(None), Comment.id == _ONLY),
+    )
+    .order_by(Comment.created_at, Comment.id)
+)
+_FOR_AGENTS: Read[Any] = Read(_COMMENTS)
+_FOR_CUSTOMERS: Read[Any] = Read(_COMMENTS.where(SHOWN_TO_CUSTOMERS))
+_FILES: Read[Any] = Read(
+    sa.select(
+        Attachment.comment_id,
+        Attachment.id,
+        Attachment.filename,
+        Attachment.content_type,
+        Attachment.size,
+    )
+    .where(Attachment.ticket_id == sa.bindparam("ticket_id"))
+    .order_by(Attachment.id)
+)
+_CLOCKS: Read[Any] = Read(
+    sa.select(*SlaClock.__table__.columns)
+    .where(SlaClock.ticket_id == sa.bindparam("ticket_id"))
+    .order_by(SlaClock.id)
+)
 
 
 def tickets(rows: Sequence[sa.Row[Any]], viewer: Person) -> list[dict[str, Any]]:
@@ -62,50 +102,21 @@ def tickets(rows: Sequence[sa.Row[Any]], viewer: Person) -> list[dict[str, Any]]
 
 def detail(ticket_id: int, viewer: Person, *, now: datetime) -> dict[str, Any]:
     """One ticket with comments and clocks."""
-    row = db.session.execute(ONE.where(Ticket.id == ticket_id)).one()
-    found = tickets([row], viewer)[0]
+    found = tickets(_ONE.all(id=ticket_id), viewer)[0]
     found["comments"] = comments(ticket_id, viewer)
     if viewer.is_agent:
-        rows = db.session.scalars(
-            sa.select(SlaClock).where(SlaClock.ticket_id == ticket_id).order_by(SlaClock.id)
-        )
-        found["sla"] = [_clock(clock, now) for clock in rows]
+        found["sla"] = [_clock(row, now) for row in _CLOCKS.all(ticket_id=ticket_id)]
     return found
 
 
 def comments(ticket_id: int, viewer: Person, comment_id: int | None = None) -> list[dict[str, Any]]:
     """Comments with authors and files, oldest first; a customer's are the public ones."""
-    statement = (
-        sa.select(
-            Comment.id,
-            Comment.author_id,
-            Comment.author_kind,
-            Comment.body,
-            Comment.visibility,
-            Comment.created_at,
-            Person.name,
-            sa.func.coalesce(ADDRESS, "").label("email"),
-        )
-        .outerjoin(Person, Person.id == Comment.author_id)
-        .where(Comment.ticket_id == ticket_id)
-        .order_by(Comment.created_at, Comment.id)
-    )
-    if comment_id is not None:
-        statement = statement.where(Comment.id == comment_id)
-    if not viewer.is_agent:
-        statement = statement.where(SHOWN_TO_CUSTOMERS)
-    rows = db.session.execute(statement).all()
+    read = _FOR_AGENTS if viewer.is_agent else _FOR_CUSTOMERS
+    rows = read.all(ticket_id=ticket_id, only=comment_id)
     files: dict[int | None, list[dict[str, Any]]] = {}
-    kept = sa.select(Attachment).where(Attachment.ticket_id == ticket_id)
-    for file in db.session.scalars(kept.order_by(Attachment.id)):
-        files.setdefault(file.comment_id, []).append(
-            {
-                "id": file.id,
-                "filename": file.filename,
-                "content_type": file.content_type,
-                "size": file.size,
-            }
-        )
+    for comment, file_id, filename, content_type, size in _FILES.all(ticket_id=ticket_id):
+        file = {"id": file_id, "filename": filename, "content_type": content_type, "size": size}
+        files.setdefault(comment, []).append(file)
     return [
         {
             "id": row.id,

@@ -12,12 +12,13 @@ from flask.typing import ResponseReturnValue
 from app.accounts.models import Person
 from app.api.access import agent, caller, token_required
 from app.api.etags import refuse_unread, tagged
-from app.api.idempotency import idempotent
+from app.api.idempotency import done, idempotent
 from app.api.v1 import answers, changes, examples, schemas
 from app.api.v1.blueprint import bp, documented, limited
 from app.api.v1.references import agent_of, category_ids, group_of
 from app.channels import answers as replies
 from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Forbidden, Invalid
@@ -93,6 +94,7 @@ def list_tickets() -> ResponseReturnValue:
 
 
 @bp.route("/tickets", methods=["POST"], tags=["Tickets"])
+@reads_first
 @bp.doc(summary="Open a ticket")
 @limited
 @token_required
@@ -103,7 +105,11 @@ def list_tickets() -> ResponseReturnValue:
 def create(data: dict[str, Any]) -> ResponseReturnValue:
     """Open a ticket; a customer's is their own, an agent names the requester."""
     person = caller()
-    opened = take_in(new_ticket(data, person), now=utcnow())
+    new = new_ticket(data, person)
+    begin_write()
+    cache.forget_stamp()  # rules may have changed since the token was looked at
+    opened = take_in(new, now=utcnow())
+    done()
     response = tagged(answers.detail(opened.id, person, now=utcnow()), 201)
     response.headers["Location"] = f"/api/v1/tickets/{opened.number}"
     return response
@@ -201,6 +207,7 @@ def add_comment(data: dict[str, Any], number: str) -> ResponseReturnValue:
             response.headers["Location"] = f"/api/v1/tickets/{received.number}"
             return response, 201
         comment = received.comment
+    db.session.flush()
     return jsonify(answers.comments(ticket.id, person, comment.id)[0]), 201
 
 
