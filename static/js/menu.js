@@ -37,6 +37,7 @@
   });
   document.addEventListener("htmx:finally:request", (event) => {
     const { request, response, sourceElement } = event.detail.ctx;
+    if (sourceElement.matches(".practice")) return; // nobody asked for it
     const popover = (request.form ?? sourceElement).closest("[popover]") ?? (menu()?.matches(":popover-open") && menu());
     if (!popover || !response) return;
     const askedAgain = popover === menu() && response.status >= 400 && !request.form?.isConnected;
