@@ -130,6 +130,7 @@ def _register(app: Flask) -> None:
     from app.core.clock import utcnow
     from app.desk.routes import init_desk
     from app.help.routes import init_help
+    from app.knowledge.routes import init_knowledge
     from app.mail import alarms
     from app.portal.routes import init_portal
     from app.web.health import init_health
@@ -140,4 +141,5 @@ def _register(app: Flask) -> None:
     init_desk(app)
     init_help(app)
     init_portal(app)
+    init_knowledge(app)
     init_api(app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from app.admin import (
+    article_categories,
     blocked,
     calendars,
     catalog,
@@ -38,6 +39,7 @@ RESOURCES: tuple[Resource, ...] = (
     blocked.BLOCKED,
     tags.TAGS,
     macros.MACROS,
+    article_categories.ARTICLE_CATEGORIES,
 )
 for _resource in RESOURCES:
     register(bp, _resource)

@@ -89,6 +89,12 @@ PARTS = (
         "The desk",
         "shield",
         (
+            Door(
+                "Article categories",
+                "/admin/article-categories",
+                "The shelves of the help centre.",
+                True,
+            ),
             Door("Presets", "/admin/presets", "Categories and tags for a use of the desk."),
             Door("API tokens", "/admin/tokens", "Programs that work here, and an end to them."),
             Door("Settings", "/admin/settings", "Name, colour, and times."),

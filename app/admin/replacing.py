@@ -22,6 +22,7 @@ from app.tickets.models import Category, CustomField, Macro, Subcategory, Tag, T
 MOST = 1_000  # tickets counted; "1,000+" says enough
 
 WORDS = {
+    "article": ("article", "articles"),
     "assignment_rule": ("assignment rule", "assignment rules"),
     "auto_response_template": ("automatic answer", "automatic answers"),
     "category_skill": ("category", "categories"),

@@ -20,7 +20,7 @@ from app.core.clock import utcnow
 from app.core.db import begin_read, db
 from app.core.storage import storage
 from app.settings import Settings
-from app.tickets.models import Attachment
+from app.tickets.attachments import DIGESTS
 
 
 def take(path: Path, *, with_secret_key: bool = True) -> dict[str, Any]:
@@ -68,7 +68,8 @@ def _write(writer: Writer, *, with_secret_key: bool) -> dict[str, Any]:
                 for line in rows.dump(connection, table):
                     packed.write(line)
                     counts[table.name] += 1
-        wanted = connection.execute(sa.select(Attachment.sha256).distinct()).scalars().all()
+        named = sa.union(*(sa.select(column) for column in DIGESTS))
+        wanted = connection.execute(named).scalars().all()
     missing = []
     for digest in sorted(wanted):
         with suppress(FileNotFoundError), storage().open(digest) as source:

@@ -87,6 +87,33 @@ _cleaner = nh3.Cleaner(
     url_schemes={"http", "https", "mailto", "tel", "cid"},
     url_relative="deny",
 )
+
+
+def _kept_of_our_own(tag: str, name: str, value: str) -> str | None:
+    """The same for HTML that we made of Markdown: pictures from here, places to link to."""
+    if name == "src":
+        return value if value.startswith("/") and not value.startswith("//") else None
+    if name == "class":
+        return value if value in ("align-left", "align-center", "align-right") else None
+    return value
+
+
+_rendered_cleaner = nh3.Cleaner(
+    tags=BLOCKS | _INLINE | _TABLE_PARTS,
+    clean_content_tags=_DROPPED_WHOLE,
+    attributes={
+        **{f"h{level}": {"id"} for level in range(1, 7)},
+        "td": {"class"},
+        "th": {"class"},
+        "a": {"href", "title"},
+        "img": {"src", "alt", "title"},
+        "ol": {"start"},
+    },
+    attribute_filter=_kept_of_our_own,
+    link_rel="noopener noreferrer nofollow",
+    url_schemes={"http", "https", "mailto", "tel"},
+    url_relative="pass_through",
+)
 # The cleaner writes canonical tags: every value in double quotes, with `"` inside it escaped.
 _attribute = re.compile(r" ([a-z-]+)=\"([^\"]*)\"")
 _image = re.compile(r"<img((?: [a-z-]+=\"[^\"]*\")*)>")
@@ -106,6 +133,15 @@ def sanitize(html: str) -> str:
     if ' style="' in clean or ' color="' in clean:
         clean = _styled.sub(_with_classes, clean)
     return _cid_link.sub(r"\1", clean) if "cid:" in clean else clean
+
+
+def sanitize_rendered(html: str) -> str:
+    """What a Markdown renderer made, with nothing in it that could run, load from elsewhere or
+    style: whatever the renderer lets through by a fault of its own ends here.
+
+    Unlike a mail's, its links may lead to our own pages, and its headings keep their ids.
+    """
+    return "".join(map(_rendered_cleaner.clean, _pieces(html)))
 
 
 _any_attribute = r"(?: [a-z-]+=\"[^\"]*\")*"

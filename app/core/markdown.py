@@ -36,11 +36,18 @@ class Document:
     sections: tuple[Section, ...]
 
 
-def render(text: str, *, link: Callable[[str], str | None] | None = None, top: int = 1) -> Document:
+def render(
+    text: str,
+    *,
+    link: Callable[[str], str | None] | None = None,
+    image: Callable[[str], str | None] | None = None,
+    top: int = 1,
+) -> Document:
     """*text* as HTML. HTML in it is shown as it is written; no address but harmless ones links.
 
     Args:
         link: the address that a link gets in place of its own; None leaves only its words.
+        image: the address that an image gets in place of its own; None leaves only its words.
         top: the level of the highest headings: 2 where the page has its own ``<h1>``.
     """
     parser = _parser()
@@ -55,8 +62,11 @@ def render(text: str, *, link: Callable[[str], str | None] | None = None, top: i
             # Alignment as a class: our policy refuses styles in the page.
             style = str(token.attrs.pop("style"))
             token.attrSet("class", style.replace("text-align:", "align-"))
-        elif token.children and link is not None:
-            token.children = list(_with_links(token.children, link))
+        elif token.children:
+            if image is not None:
+                token.children = [_with_image(child, image) for child in token.children]
+            if link is not None:
+                token.children = list(_with_links(token.children, link))
     html = str(parser.renderer.render(tokens, parser.options, {}))
     return Document(html, tuple(_sections(tokens)))
 
@@ -77,6 +87,17 @@ def _parser() -> MarkdownIt:
 def _unique(anchor: str, seen: Counter[str]) -> str:
     seen[anchor] += 1
     return anchor if seen[anchor] == 1 else f"{anchor}-{seen[anchor] - 1}"
+
+
+def _with_image(token: Token, image: Callable[[str], str | None]) -> Token:
+    if token.type != "image":
+        return token
+    source = image(str(token.attrs["src"]))
+    if source is None:
+        token.type, token.tag = "text", ""
+    else:
+        token.attrSet("src", source)
+    return token
 
 
 def _with_links(children: list[Token], link: Callable[[str], str | None]) -> Iterator[Token]:

@@ -25,6 +25,7 @@ from app.accounts.models import (
     Tier,
 )
 from app.core.db import db
+from app.demo import articles
 from app.demo.cases import CASES
 from app.demo.names import ADMIN, AGENTS, ORGANIZATIONS, SUPERVISOR, somebody
 from app.mail.models import Mailbox
@@ -162,6 +163,7 @@ def found(rng: Random, *, password_hash: str, customers: int, now: datetime) -> 
     _categories()
     _service(now)
     _everyday(agents)
+    _articles(Random(1), agents, now)  # noqa: S311 - dice of their own, tickets stay the same
     organizations = [
         Organization(
             name=name,
@@ -339,6 +341,13 @@ def _everyday(agents: Sequence[Person]) -> None:
         if "group" in changes:
             changes = changes | {"group": groups[changes["group"]].id}
         db.session.add(Macro(name=name, reply=reply, changes=changes, position=position))
+
+
+def _articles(rng: Random, agents: Sequence[Person], now: datetime) -> None:
+    """The help centre."""
+    own = sa.select(PersonEmail.person_id).where(PersonEmail.address == f"supervisor@{DOMAIN}")
+    supervisor = db.session.get_one(Person, db.session.scalars(own).one())
+    articles.write(rng, supervisor=supervisor, agents=agents[:7], now=now)
 
 
 def _local_part(name: str) -> str:

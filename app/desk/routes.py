@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from app.desk import (
+    article_routes,
     attachment_routes,
     macro_routes,
     mail_routes,
@@ -22,6 +23,7 @@ from app.desk.frame import desk_frame
 from app.desk.kept_html import init_kept_html
 
 __all__ = [
+    "article_routes",
     "attachment_routes",
     "init_desk",
     "macro_routes",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, session
+from flask import Blueprint, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 
 from app.accounts.access import everyone, person_or_none
@@ -14,12 +14,14 @@ from app.channels.intake import NewTicket, Opened, RequesterInput, take_in
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Invalid
+from app.knowledge import public as articles
 from app.portal import promises
 from app.portal.doubles import sent_before
-from app.portal.forms import TicketForm, ticket_form
+from app.portal.forms import TicketForm, in_one_line, ticket_form
 from app.portal.pages import row_view
 from app.portal.viewing import viewer_zone
 from app.tickets import portal_queries
+from app.tickets.filters import clean
 from app.tickets.words import Priority, Source
 from app.web import limits, words
 from app.web.htmx import render
@@ -42,7 +44,9 @@ def home() -> ResponseReturnValue:
         rows = portal_queries.waiting(person, organization)[: portal_queries.MOST_WAITING]
         waiting = [row_view(row, person, now=now, tz=tz) for row in rows]
     promise = promises.promise(now)
-    return render_template("portal/home.html", promise=promise, waiting=waiting)
+    return render_template(
+        "portal/home.html", promise=promise, waiting=waiting, shelves=articles.shelves()
+    )
 
 
 @bp.get("/tickets/new")
@@ -51,6 +55,7 @@ def new() -> ResponseReturnValue:
     """The empty form; for htmx what hangs on the chosen category."""
     now = utcnow()
     form = ticket_form(is_guest=person_or_none() is None, now=now)
+    form.subject.data = in_one_line(clean(request.args.get("subject", "")))
     return _form_page(form, now=now, also=("subcategory",))
 
 
@@ -64,6 +69,9 @@ def open_ticket() -> ResponseReturnValue:
     """Open a ticket. Files and everything that needs no lock come before the transaction."""
     now, person = utcnow(), person_or_none()
     form = ticket_form(is_guest=person is None, now=now)
+    if "look" in request.form:  # without a script nobody has suggested anything yet
+        form.keep_files()
+        return _form_page(form, now=now)
     if not form.validate():
         return _again(form, now)
     new_ticket = _new_ticket(form, person)
@@ -140,5 +148,6 @@ def _form_page(form: TicketForm, *, now: datetime, **options: Any) -> ResponseRe
         guest=form.is_guest,
         custom_fields=form.custom_fields,
         promise=promises.promise(now),
+        suggested=articles.suggest(clean(form.subject.data or "")),
         **options,
     )

@@ -69,23 +69,23 @@ def expression(text: str) -> str:
     On SQLite one small statement, where there are words of five letters or more.
     """
     terms = parse(text)
-    if not _is_sqlite():
-        return " & ".join(_tsquery(term) for term in terms)
+    if not is_sqlite():
+        return " & ".join(tsquery(term) for term in terms)
     common = _common(terms)
-    return " AND ".join(_fts5(term, term.goes_on and term not in common) for term in terms)
+    return " AND ".join(fts5(term, term.goes_on and term not in common) for term in terms)
 
 
-def _is_sqlite() -> bool:
+def is_sqlite() -> bool:
     return db.engine.dialect.name == "sqlite"
 
 
-def _fts5(term: Term, goes_on: bool) -> str:
+def fts5(term: Term, goes_on: bool) -> str:
     """In quotes nothing is an operator; the tokenizer cuts the words as it cut the texts."""
     text = term.text.replace('"', " ")
     return f'"{text}"*' if goes_on else f'"{text}"'
 
 
-def _tsquery(term: Term) -> str:
+def tsquery(term: Term) -> str:
     """Folded as the index is (search_fold in the migration)."""
     folded = ACCENTS.sub("", unicodedata.normalize("NFKD", term.text))
     words = [f"'{word}'" for word in SIGNS.sub(" ", folded).split()]
@@ -202,7 +202,7 @@ def newest(
     """
     comparison = "" if mark is None else f"and {{id}} {'>' if backwards else '<'} :mark"
     direction = "asc" if backwards else "desc"
-    statement = _newest(comparison, direction, bool(hidden), _is_sqlite())
+    statement = _newest(comparison, direction, bool(hidden), is_sqlite())
     values = {"q": words, "limit": limit + 1, "mark": mark, "hidden": sorted(hidden)}
     ids = list(db.session.connection().scalars(statement, values))
     return Hits(ids[:limit], len(ids) > limit)
@@ -217,7 +217,7 @@ def _newest(comparison: str, direction: str, hidden: bool, sqlite: bool) -> sa.T
 
 def best(words: str, *, hidden: frozenset[int], limit: int, offset: int = 0) -> Hits:
     """The same, best first among the newest `RANKED`: in number and subject before elsewhere."""
-    statement = _best(bool(hidden), _is_sqlite())
+    statement = _best(bool(hidden), is_sqlite())
     values = {"q": words, "limit": limit + 1, "offset": offset, "hidden": sorted(hidden)}
     ids = list(db.session.connection().scalars(statement, values))
     return Hits(ids[:limit], len(ids) > limit)
@@ -234,7 +234,7 @@ def _best(hidden: bool, sqlite: bool) -> sa.TextClause:
 
 def count(words: str, *, hidden: frozenset[int], cap: int) -> int:
     """How many tickets an agent finds, at most *cap* + 1; kept for a few seconds."""
-    statement = _count(bool(hidden), _is_sqlite())
+    statement = _count(bool(hidden), is_sqlite())
     values = {"q": words, "limit": cap + 1, "hidden": sorted(hidden)}
 
     def look() -> int:

@@ -7,7 +7,7 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
 from app.core.errors import NotFound
 from app.core.storage import storage
-from app.tickets.attachments import INERT_IMAGES
+from app.tickets.attachments import INERT_IMAGES, StoredFile
 from app.tickets.models import Attachment
 
 CACHE_SECONDS = 600
@@ -18,7 +18,7 @@ PART_OF_A_PAGE = frozenset(
 )
 
 
-def serve(file: Attachment) -> Response:
+def serve(file: Attachment | StoredFile) -> Response:
     """The bytes of *file*, in ranges if asked for; shown only if it is an inert picture.
 
     Whoever calls this has checked that the viewer may have it.

@@ -28,6 +28,12 @@ def exact(then: datetime, tz: ZoneInfo) -> str:
     return f"{t.day} {MONTHS[t.month - 1]} {t.year}, {t.hour:02}:{t.minute:02}"
 
 
+def day(then: datetime, tz: ZoneInfo) -> str:
+    """ "18 November 2025"."""
+    t = then.astimezone(tz)
+    return f"{t.day} {MONTHS[t.month - 1]} {t.year}"
+
+
 def moment(then: datetime, now: datetime, tz: ZoneInfo) -> str:
     """ "06:22" today, else "18 Nov, 06:22", else with the year."""
     t, today = then.astimezone(tz), now.astimezone(tz)

@@ -1,4 +1,5 @@
-// A link with `data-menu` opens its page's form beside it. Without script it is a page of its own.
+// A link with `data-menu` opens its page's form beside it; a button, the page that `data-menu` names.
+// Without script it is a page of its own.
 (() => {
   const menu = () => document.getElementById("menu");
   let opened = "";
@@ -11,12 +12,12 @@
 
   // The row may be a new element by now, so the link is looked up again.
   function leave(popover) {
-    const opener = popover === menu() ? `a[data-menu][href="${opened}"]` : `[popovertarget="${popover.id}"]`;
+    const opener = popover === menu() ? `a[data-menu][href="${opened}"], button[data-menu="${opened}"]` : `[popovertarget="${popover.id}"]`;
     document.querySelector(opener)?.focus();
   }
 
   async function open(link) {
-    opened = link.getAttribute("href");
+    opened = link.getAttribute("href") ?? link.dataset.menu;
     const answer = await fetch(opened, { headers: { "HX-Request": "true" } }).catch(() => null);
     if (!answer?.ok || answer.redirected) {
       location.assign(opened);
@@ -29,7 +30,7 @@
   }
 
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("a[data-menu]");
+    const link = event.target.closest("[data-menu]");
     const plain = !(event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
     if (!link || !plain || !menu() || !window.htmx) return;
     event.preventDefault();
@@ -37,7 +38,7 @@
   });
   document.addEventListener("htmx:finally:request", (event) => {
     const { request, response, sourceElement } = event.detail.ctx;
-    if (sourceElement.matches(".practice")) return; // nobody asked for it
+    if (sourceElement.matches("[role=search], .practice")) return; // nobody has chosen anything
     const popover = (request.form ?? sourceElement).closest("[popover]") ?? (menu()?.matches(":popover-open") && menu());
     if (!popover || !response) return;
     const askedAgain = popover === menu() && response.status >= 400 && !request.form?.isConnected;
@@ -47,6 +48,7 @@
     }
     if (popover.matches(":popover-open")) popover.hidePopover();
     leave(popover);
+    if (popover === menu() && request.form?.id === "reply-form") document.getElementById("reply-body")?.focus();
   });
   document.addEventListener("toggle", (event) => {
     if (event.target === menu() && event.newState === "closed" && document.activeElement === document.body) leave(menu());
