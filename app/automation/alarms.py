@@ -1,7 +1,8 @@
-"""Telling admins by mail that mail stands still, by a way that still works."""
+"""Telling admins by mail that mail stands still, by a way that works, and when it is over."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -22,50 +23,68 @@ from app.web import words
 
 log = structlog.get_logger(__name__)
 
-KIND = "mail_alarm"
+KIND, OVER = "mail_alarm", "mail_works_again"
 
 
 def tell(now: datetime) -> int:
-    """Tell every admin of what stands still since the last round; how many mails are queued.
+    """Tell every admin of what stands still, or works again, since the last round.
 
-    Once for each standstill. What is over is forgotten, and its mail, if it could not leave
-    meanwhile, never does. Commits.
+    Once for each standstill and once for its end; whoever never heard of the first, since the mail
+    could not leave meanwhile, hears of neither. Commits. Returns how many mails are queued.
     """
     begin_write()
     standing = {alarm.key: alarm for alarm in alarms(now)}
-    told = set(db.session.scalars(sa.select(ToldAlarm.key)))
+    told = {row.key: row for row in db.session.scalars(sa.select(ToldAlarm))}
     new = [alarm for key, alarm in standing.items() if key not in told]
-    if over := told - standing.keys():
-        db.session.execute(sa.delete(ToldAlarm).where(ToldAlarm.key.in_(sorted(over))))
-    if told and not standing:
-        _cancel_waiting()
+    over = [told[key] for key in sorted(told.keys() - standing.keys())]
+    if not new and not over:
+        db.session.rollback()
+        return 0
+    unheard = _cancel_waiting() if not standing else {}
+    for row in over:
+        db.session.delete(row)
+    for alarm in new:
+        log.error("mail stands still", what=alarm.title, why=alarm.text)
+        title = alarm.title[:400]
+        db.session.add(ToldAlarm(key=alarm.key, title=title, since=alarm.since, told_at=now))
+    mailbox_id = _way_out()
+    admins = [
+        card
+        for card in directory.agents().values()
+        if card.role is Role.ADMIN and card.is_active and card.email
+    ]
     rows = []
-    if new:
-        db.session.add_all([ToldAlarm(key=alarm.key, told_at=now) for alarm in new])
-        mailbox_id = _way_out()
-        for alarm in new:
-            log.error("mail stands still", what=alarm.title, why=alarm.text)
-        rows = [
+    for admin in admins:
+        heard = [row for row in over if row.key not in unheard.get(admin.email, ())]
+        rows += [
             outbox.row(
-                KIND,
-                card.email,
-                name=card.name,
-                context={"alarms": [_told(alarm) for alarm in new]},
+                kind,
+                admin.email,
+                name=admin.name,
+                context={"alarms": lines},
                 now=now,
                 mailbox_id=mailbox_id,
                 is_automatic=True,
             )
-            for card in directory.agents().values()
-            if card.role is Role.ADMIN and card.is_active and card.email
+            for kind, lines in (
+                (KIND, [_told(alarm) for alarm in new]),
+                (OVER, [_ended(row, now) for row in heard]),
+            )
+            if lines
         ]
-        outbox.queue(rows)
+    outbox.queue(rows)
     db.session.commit()
     return len(rows)
 
 
 def _told(alarm: Alarm) -> dict[str, str]:
-    since = f"{words.iso(alarm.since)}"
-    return {"title": alarm.title, "text": alarm.text, "since": since, "at": alarm.path}
+    since = words.iso(alarm.since)
+    found = {"title": alarm.title, "text": alarm.text, "since": since, "at": alarm.path}
+    return {"key": alarm.key, **found}
+
+
+def _ended(row: ToldAlarm, now: datetime) -> dict[str, str]:
+    return {"title": row.title, "since": words.iso(row.since), "until": words.iso(now)}
 
 
 def _way_out() -> int | None:
@@ -85,11 +104,11 @@ def _way_out() -> int | None:
     return None
 
 
-def _cancel_waiting() -> None:
-    """It would only frighten, now that all is well."""
+def _cancel_waiting() -> dict[str, set[str]]:
+    """It would only frighten, now that all is well. Returns what was not told, by address."""
     mine = OutboundEmail.kind == KIND, OutboundEmail.state == OutboundState.QUEUED
-    gone = {"state": OutboundState.CANCELLED, "context": {}}
-    db.session.execute(
-        sa.update(OutboundEmail).where(*mine).values(**gone),
-        execution_options={"synchronize_session": False},
-    )
+    unheard: dict[str, set[str]] = defaultdict(set)
+    for row in db.session.scalars(sa.select(OutboundEmail).where(*mine).with_for_update()):
+        unheard[row.recipient].update(alarm["key"] for alarm in row.context["alarms"])
+        row.state, row.context = OutboundState.CANCELLED, {}
+    return unheard

@@ -779,6 +779,8 @@ def upgrade() -> None:
     op.create_table(
         "told_alarm",
         sa.Column("key", sa.String(length=320), nullable=False),
+        sa.Column("title", sa.String(length=400), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_told_alarm")),
     )

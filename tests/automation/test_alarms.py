@@ -54,9 +54,9 @@ def silent_mailbox(since: datetime = NOW) -> None:
     db.session.commit()
 
 
-def mails() -> list[OutboundEmail]:
+def mails(kind: str = "mail_alarm") -> list[OutboundEmail]:
     db.session.expire_all()
-    mine = sa.select(OutboundEmail).where(OutboundEmail.kind == "mail_alarm")
+    mine = sa.select(OutboundEmail).where(OutboundEmail.kind == kind)
     return list(db.session.scalars(mine.order_by(OutboundEmail.id)))
 
 
@@ -80,11 +80,33 @@ def test_what_is_over_is_told_anew_when_it_comes_again_and_its_mail_does_not_lea
     poll = db.session.scalars(sa.select(MailboxPoll)).one()
     poll.failures, poll.succeeded_at, poll.next_poll_at = 0, LATER, LATER
     db.session.commit()
-    assert alarms.tell(LATER) == 0
+    assert alarms.tell(LATER) == 0  # nobody has heard that it was broken
     assert [mail.state for mail in mails()] == [OutboundState.CANCELLED]
     poll.failures = 1
     db.session.commit()
     assert alarms.tell(LATER + timedelta(hours=1)) == 1
+
+
+def test_the_end_is_told_once_to_whoever_heard_of_the_beginning() -> None:
+    silent_mailbox()
+    alarms.tell(LATER)
+    make_agent("new@desk.example", role=Role.ADMIN)
+    mails()[0].state = OutboundState.SENT
+    poll = db.session.scalars(sa.select(MailboxPoll)).one()
+    poll.failures, poll.succeeded_at, poll.next_poll_at = 0, LATER, LATER
+    db.session.commit()
+    over = LATER + timedelta(minutes=5)
+    assert alarms.tell(over) == 2
+    assert alarms.tell(over + timedelta(minutes=1)) == 0
+    told = mails("mail_works_again")
+    assert sorted(mail.recipient for mail in told) == ["ada@desk.example", "new@desk.example"]
+    assert told[0].context["alarms"] == [
+        {
+            "title": "Mail of silent@desk.example is not fetched",
+            "since": "2026-11-23T10:00:00+00:00",
+            "until": "2026-11-23T11:05:00+00:00",
+        }
+    ]
 
 
 def test_mail_that_no_worker_reads_is_told() -> None:

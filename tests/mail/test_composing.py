@@ -88,6 +88,19 @@ CASES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "Deskhand: Sending stands still",
         ["since 23 November 2026, 16:40 (UTC)", "421 <busy>", "http://localhost/admin/outbox"],
     ),
+    "mail_works_again": (
+        {
+            "alarms": [
+                {
+                    "title": "Mail is <not> sent",
+                    "since": NOW.isoformat(),
+                    "until": NOW.isoformat(),
+                }
+            ]
+        },
+        "Deskhand: mail works again",
+        ["Mail is <not> sent", "begun on 23 November 2026", "http://localhost/admin/system"],
+    ),
     "template_test": (
         {"subject": "We have it", "body": "Hello Ann"},
         "Test: We have it",
