@@ -54,9 +54,12 @@ def find() -> ResponseReturnValue:
 def init_help(app: Flask) -> None:
     """Register the pages of help."""
     from app.help import practice, practice_routes
+    from app.help.contexts import help_for
 
     app.jinja_env.globals.update(
-        practice_is_on=practice.is_on, practice_is_shown=practice_routes.practice_is_shown
+        help_for=help_for,
+        practice_is_on=practice.is_on,
+        practice_is_shown=practice_routes.practice_is_shown,
     )
     app.register_blueprint(bp)
 

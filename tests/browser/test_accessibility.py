@@ -47,6 +47,10 @@ FOR_AGENTS = (
     "/desk/search?q=oven",
     "/desk/tickets/new",
     "/account/",
+    "/help/",
+    "/help/workflow",
+    "/help/settings",
+    "/help/search?q=mail",
 )
 FOR_ADMINS = (
     "/admin/",

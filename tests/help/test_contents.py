@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from app.admin import frame
 from app.core.markdown import render
+from app.help import contexts
 from app.help.contents import PARTS, handbook, target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,3 +79,13 @@ def test_chapters_follow_each_other() -> None:
     assert book.around(first) == (None, second)
     assert book.around(last)[1] is None
     assert len({chapter.key for chapter in book.chapters}) == len(book.chapters)
+
+
+def test_pages_of_administration_lead_to_a_section_that_is_there() -> None:
+    doors = {door.path for part in frame.PARTS for door in part.doors}
+    assert set(contexts.PAGES) <= doors
+    for page in ("/admin/", *doors):
+        path, _, anchor = contexts.help_for(page).partition("#")
+        chapter = handbook().find(path.removeprefix("/help/"))
+        assert chapter is not None, page
+        assert not anchor or anchor in {section.anchor for section in chapter.sections}, page

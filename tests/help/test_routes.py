@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from flask.testing import FlaskClient
 
-from app.accounts.models import Person
+from app.accounts.models import Person, Role
 from app.help.contents import handbook
 from tests.factories import make_agent, make_person
 
@@ -66,6 +66,12 @@ def test_an_unknown_chapter_is_not_found(agent: FlaskClient) -> None:
 
 def test_the_desk_leads_to_it(agent: FlaskClient) -> None:
     assert 'href="/help/"' in agent.get("/desk/").text
+
+
+def test_administration_leads_to_what_fits(client: FlaskClient, sign_in: SignIn) -> None:
+    sign_in(client, make_agent(role=Role.SUPERVISOR))
+    assert 'href="/help/sla#policies"' in client.get("/admin/policies").text
+    assert 'href="/help/administration"' in client.get("/admin/").text
 
 
 def test_a_chapter_costs_no_statement_of_its_own(agent: FlaskClient, statements: list[str]) -> None:
