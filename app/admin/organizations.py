@@ -19,6 +19,7 @@ from app.accounts.models import (
 )
 from app.admin.forms import AdminForm, line, options, text
 from app.admin.resource import ListRow, Query, Resource
+from app.tickets import holding
 
 
 class OrganizationForm(AdminForm):
@@ -103,7 +104,7 @@ def _save(
     row: Organization | None, form: OrganizationForm, by: Person, now: datetime
 ) -> Organization:
     domains = (line.strip() for line in (form.domains.data or "").splitlines())
-    return organizations.save(
+    saved = organizations.save(
         row,
         name=form.name.data,
         domains=[domain for domain in domains if domain],
@@ -114,6 +115,8 @@ def _save(
         by=by,
         now=now,
     )
+    holding.tier_changed(Person.organization_id == saved.id, now=now)
+    return saved
 
 
 ORGANIZATIONS = Resource(

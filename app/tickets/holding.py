@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from app.accounts.models import Group, Person
+from app.core.db import db
 from app.core.jobs import Job, ring
+from app.sla import queries
 from app.tickets import clocks, decisions, notifications
-from app.tickets.models import Ticket
+from app.tickets.models import ACTIVE, Ticket
 from app.tickets.timeline import By, record
 from app.tickets.words import AssignmentMethod, EventKind, Status
 
@@ -89,6 +93,16 @@ def open_if_new(ticket: Ticket, *, by: By, now: datetime) -> None:
             old=Status.NEW.label,
             new=Status.OPEN.label,
         )
+
+
+def tier_changed(requesters: sa.ColumnElement[bool], *, now: datetime) -> None:
+    """Choose the policy again for what *requesters* (a condition on `Person`) still wait for."""
+    if not any(policy.tiers for policy in queries.active_policies()):
+        return
+    theirs = sa.select(Ticket).join(Person, Person.id == Ticket.requester_id)
+    theirs = theirs.where(requesters, sa.text(ACTIVE)).order_by(Ticket.id)
+    for ticket in db.session.scalars(theirs.with_for_update(of=Ticket)):
+        rechoose_policy(ticket, now=now)
 
 
 def rechoose_policy(ticket: Ticket, *, now: datetime) -> None:

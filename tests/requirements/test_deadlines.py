@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask.testing import FlaskClient
 
-from app.accounts.models import Person
+from app.accounts.models import Person, Role
 from app.automation import escalation
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core.clock import utcnow
 from app.core.db import db
 from app.mail.models import OutboundEmail
+from app.sla.models import Calendar, SlaPolicy
 from app.tickets.words import Priority, Source
+from tests.admin.pages import errors, post
+from tests.factories import make_agent, make_organization, make_person
 from tests.requirements.conftest import Program
 
 HOUR = 3600
@@ -112,3 +117,43 @@ def test_due_times_follow_priority_and_wait_while_the_customer_is_asked(api: Pro
     api.call("POST", f"{path}/resolve")
     api.call("POST", f"{path}/reopen")
     assert targets(api, number)["resolution"]["state"] == "running"
+
+
+@pytest.mark.requirement("R 6-1", "X29", "X30", "X32")
+def test_the_tier_of_the_requester_or_their_company_chooses_the_policy(
+    api: Program, client: FlaskClient, sign_in: Callable[[FlaskClient, Person], FlaskClient]
+) -> None:
+    bakery = make_organization("Backhaus Leitner")
+    johanna = make_person("johanna@backhaus.example", organization=bakery)
+    always = db.session.scalars(sa.select(Calendar)).first()
+    for position, minutes in ((-1, 30), (-2, 60), (99, 1)):  # the first that fits is taken
+        policy = SlaPolicy(
+            name=f"Our best, {position}",
+            position=position,
+            calendar=always,
+            tiers=["enterprise"],
+            first_response_minutes=minutes,
+            resolution_minutes=2 * minutes,
+        )
+        db.session.add(policy)
+    db.session.commit()
+
+    def minutes(number: str) -> float:
+        shown = api.get(f"/tickets/{number}")
+        ends = (datetime.fromisoformat(shown[key]) for key in ("due_at", "created_at"))
+        return (next(ends) - next(ends)) / timedelta(minutes=1)
+
+    number = api.open_ticket(priority="high")["number"]
+    over = api.open_ticket(priority="high")["number"]
+    other = api.open_ticket(priority="high", requester={"email": "thabo@example.com"})["number"]
+    api.call("POST", f"/tickets/{over}/close")
+    assert minutes(number) == 8 * 60
+    sign_in(client, make_agent(role=Role.ADMIN))
+    path = f"/admin/organizations/{bakery.id}"
+    data = {"name": bakery.name, "domains": "", "tier": "enterprise", "access": "own"}
+    answer = post(client, path, {**data, "external_id": "", "notes": ""})
+    assert answer.status_code == 303, errors(answer)
+    assert [minutes(n) for n in (number, over, other)] == [120, 8 * 60, 8 * 60]
+    assert minutes(api.open_ticket(priority="high")["number"]) == 120
+    api.call("PATCH", f"/requesters/{johanna.id}", {"tier": "standard"})
+    assert minutes(number) == 8 * 60

@@ -37,7 +37,6 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Conflict, NotFound
 from app.tickets import holding
-from app.tickets.models import ACTIVE, Ticket
 
 LANGUAGE = validate.Regexp(r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,2}$", error="Such as en or pt-BR.")
 # Parts of a person, which go with them.
@@ -236,9 +235,7 @@ def _save_requester(row: Person | None, data: Data, by: Person, now: datetime) -
     del draft["organization"]
     saved = customers.save(row, CustomerDraft(**draft), by=by, now=now)
     if served is not None and saved.effective_tier is not served:
-        mine = sa.select(Ticket).where(Ticket.requester_id == saved.id, sa.text(ACTIVE))
-        for ticket in db.session.scalars(mine.order_by(Ticket.id).with_for_update(of=Ticket)):
-            holding.rechoose_policy(ticket, now=now)
+        holding.tier_changed(Person.id == saved.id, now=now)
     return saved
 
 
@@ -301,7 +298,9 @@ def _present_organization(row: Organization) -> Data:
 def _save_organization(
     row: Organization | None, data: Data, by: Person, now: datetime
 ) -> Organization:
-    return organizations.save(row, **data, by=by, now=now)
+    saved = organizations.save(row, **data, by=by, now=now)
+    holding.tier_changed(Person.organization_id == saved.id, now=now)
+    return saved
 
 
 REQUESTER = {
