@@ -18,6 +18,7 @@ from app.admin import (
     tags,
     teams,
     templates,
+    webhooks,
 )
 from app.admin.resource import Resource, register
 
@@ -39,6 +40,7 @@ RESOURCES: tuple[Resource, ...] = (
     blocked.BLOCKED,
     tags.TAGS,
     macros.MACROS,
+    webhooks.WEBHOOKS,
     article_categories.ARTICLE_CATEGORIES,
 )
 for _resource in RESOURCES:

@@ -97,6 +97,8 @@ PARTS = (
             ),
             Door("Presets", "/admin/presets", "Categories and tags for a use of the desk."),
             Door("API tokens", "/admin/tokens", "Programs that work here, and an end to them."),
+            Door("Webhooks", "/admin/webhooks", "Programs that hear of what happens to tickets."),
+            Door("Customer data", "/admin/context", "What your systems know, beside a ticket."),
             Door("Settings", "/admin/settings", "Name, colour, and times."),
             Door("Audit log", "/admin/audit", "Who changed what here, and when."),
             Door("System", "/admin/system", "Workers, jobs, mail, disk and versions."),
@@ -136,6 +138,7 @@ def init_admin(app: Flask) -> None:
     from app.admin import (
         audit_log,
         chat,
+        context,
         data,
         mail_ledger,
         mail_out,
@@ -144,6 +147,7 @@ def init_admin(app: Flask) -> None:
         settings,
         system,
         tokens,
+        webhooks,
     )
 
     app.jinja_env.globals.update(admin_parts=parts, admin_here=here)
@@ -151,6 +155,7 @@ def init_admin(app: Flask) -> None:
     for area in (
         audit_log,
         chat,
+        context,
         data,
         mail_ledger,
         mail_out,
@@ -159,5 +164,6 @@ def init_admin(app: Flask) -> None:
         settings,
         system,
         tokens,
+        webhooks,
     ):
         app.register_blueprint(area.bp)

@@ -24,6 +24,7 @@ from app.desk.people_strip import people_strip
 from app.desk.ticket_page import TicketPage
 from app.desk.ticket_reading import TicketFacts
 from app.desk.ticket_views import ReplyView
+from app.integrations import context
 from app.search.lists import row_of
 from app.tickets import attachments, conversation, lifecycle, macros, undoing
 from app.tickets.attachments import StoredFile
@@ -246,6 +247,7 @@ def page_of(
         "why": page.why() if tab == "why" else [],
         "reply": written,
         "read": max((e.id for e in entries if isinstance(getattr(e, "id", ""), int)), default=0),
+        "has_context": context.is_on(),
         "macros": macros.active(),
         "undo": page.undo,
         "people": people,

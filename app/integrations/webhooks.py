@@ -68,19 +68,20 @@ def save(
     chosen = [event for event in EVENTS if event in set(events)]
     errors = _problems(url, chosen, set(events) - set(EVENTS), with_notes=with_notes)
     if webhook is None and not signing.is_secret(secret):
-        errors["secret"] = "whsec_ and 24 to 64 random bytes in base64."  # noqa: S105 (a hint)
+        errors["secret"] = f"{signing.PREFIX} and 24 to 64 random bytes in base64."
     if errors:
         raise Invalid("Some of the input is wrong.", errors)
     before = facts(webhook) if webhook is not None else {}
     saved = webhook or Webhook(secret=seal(secret), created_at=now)
-    if webhook is not None and (webhook.url != url or (is_active and not webhook.is_active)):
-        health.forget(health.webhook_key(webhook.id))  # begins anew
+    begins_anew = webhook is None or webhook.url != url or (is_active and not webhook.is_active)
     if is_active:
         saved.stopped_because = ""
     saved.name, saved.url, saved.events = name, url, chosen
     saved.with_notes, saved.is_active = with_notes, is_active
     db.session.add(saved)
     db.session.flush()
+    if begins_anew:
+        health.forget(health.webhook_key(saved.id))
     if not is_active:
         _end_waiting(saved.id, "The webhook is not in use.")
     audit.note(THING, saved.id, saved.name, before=before, after=facts(saved), by=by, now=now)
@@ -107,14 +108,8 @@ def _problems(
 def delete(webhook: Webhook, *, by: Person, now: datetime) -> None:
     """Delete it with its deliveries."""
     audit.note(THING, webhook.id, webhook.name, before=facts(webhook), after={}, by=by, now=now)
-    forget(webhook)
     db.session.delete(webhook)
     db.session.flush()
-
-
-def forget(webhook: Webhook) -> None:
-    """What is kept elsewhere of one that is deleted."""
-    health.forget(health.webhook_key(webhook.id))
 
 
 def rotate(webhook: Webhook, *, by: Person, now: datetime) -> str:
