@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from app.core.places import ROOT
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from app.settings import Settings
-
-PACKAGE = Path(__file__).resolve().parent
-# Templates, static files and migrations: beside this file once installed, else in the work tree.
-ROOT = PACKAGE if (PACKAGE / "templates").is_dir() else PACKAGE.parent
 
 
 def create_store(settings: Settings | None = None) -> Flask:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from app import ROOT
 from app.core.markdown import Document, Section, render, slug
+from app.core.places import ROOT
 
 HOME = "/help/"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, Flask, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
-from app import ROOT
 from app.accounts.access import agent_required
 from app.core.errors import NotFound
+from app.core.places import ROOT
 from app.help import contents
 from app.help.contents import Handbook
 from app.help.searching import search

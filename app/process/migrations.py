@@ -19,7 +19,7 @@ def wait_for_migrations(app: Flask) -> None:
     Raises:
         sqlalchemy.exc.OperationalError: the database does not answer.
     """
-    from app import ROOT
+    from app.core.places import ROOT
     from app.core.db import db
     from app.core.migrating import is_migrated
 

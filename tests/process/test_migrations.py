@@ -6,8 +6,8 @@ from pathlib import Path
 
 from alembic.script import ScriptDirectory
 
-from app import ROOT
 from app.core.migrating import newest_migration
+from app.core.places import ROOT
 
 
 def test_the_newest_migration_is_found_as_alembic_finds_it(tmp_path: Path) -> None:
