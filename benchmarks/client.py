@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import shutil
 import subprocess
@@ -86,11 +87,9 @@ def measure(
             found = _wrk(port, path, clients=count, seconds=length, headers=headers)
         else:
             found = together(count, lambda n, end: _fetch(port, path, headers, expect, end), length)
-    browser = Browser(port)
-    browser.cookies = dict(
-        part.split("=", 1) for part in headers.get("Cookie", "").split("; ") if part
-    )
-    status, _, _ = browser.open(path)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", path, headers=headers)
+    status = connection.getresponse().status
     assert status == expect, f"{path} answered {status}"
     return found
 
@@ -156,6 +155,33 @@ def _open_tickets(port: int, client: int, end: float) -> list[float]:
         took.append(time.perf_counter() - began)
         assert status == 303, f"the form answered {status}: {text[-2000:]}"
         assert place.endswith("/tickets/sent"), place
+    return took
+
+
+def post_by_api(port: int, token: str, *, clients: int, seconds: float) -> Measured:
+    """A program opens tickets of customers with an address of their own."""
+    return together(clients, lambda n, end: _post_json(port, token, n, end), seconds)
+
+
+def _post_json(port: int, token: str, client: int, end: float) -> list[float]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    took: list[float] = []
+    while (began := time.perf_counter()) < end:
+        body = {
+            "subject": f"The lamp of my Nook flickers in the evening ({len(took)})",
+            "description": "Every evening at about nine the lamp flickers for some minutes.",
+            "category": ("technical", "billing", "general", "account")[len(took) % 4],
+            "requester": {
+                "name": f"Guest {client}",
+                "email": f"guest{client}-{len(took)}-{time.time_ns()}@mail.example",
+            },
+        }
+        connection.request("POST", "/api/v1/tickets", json.dumps(body), headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        took.append(time.perf_counter() - began)
+        assert answer.status == 201, f"the API answered {answer.status}: {text[:2000]!r}"
     return took
 
 

@@ -69,6 +69,16 @@ def run(folder: Path, *arguments: str) -> None:
     subprocess.run(command, cwd=ROOT, env=environ(folder), check=True, stdout=subprocess.DEVNULL)
 
 
+def token(folder: Path) -> str:
+    """A new API token of an agent."""
+    made = "token", "create", "--email", "agent1@demo.example", "--name", "Benchmark"
+    command = [sys.executable, "-m", "app", *made]
+    told = subprocess.run(
+        command, cwd=ROOT, env=environ(folder), check=True, capture_output=True, text=True
+    )
+    return told.stdout.split()[-1]
+
+
 @contextmanager
 def floor(made: Path) -> Iterator[int]:
     """Serve the floor from the database of a desk; its port."""
