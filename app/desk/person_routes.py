@@ -26,6 +26,7 @@ from app.tickets import person_merging
 from app.tickets.filters import TicketFilters, clean, from_query
 from app.tickets.models import Ticket
 from app.web import words
+from app.web.htmx import render
 
 ROWS = 25
 OFFERED = 10
@@ -55,24 +56,24 @@ class MergeLine:
 @agent_required
 def person_page(person_id: int) -> ResponseReturnValue:
     """Who they are and what they asked."""
-    person = _find(person_id)
+    person = find_person(person_id)
     if person.merged_into_id is not None:
         return redirect(f"/desk/people/{person.merged_into_id}", 302)
-    return _page(person)
+    return person_page_of(person)
 
 
 @bp.post(f"{PERSON}/addresses")
 @agent_required
 def add_address(person_id: int) -> ResponseReturnValue:
     """One more address of theirs."""
-    person, typed = _find(person_id), request.form.get("address", "").strip()[:300]
+    person, typed = find_person(person_id), request.form.get("address", "").strip()[:300]
     try:
         row = addresses.add(person, typed, by=current_person())
     except DomainError as error:
         owner_id = getattr(error, "owner_id", None)
         db.session.rollback()
-        return _page(
-            _find(person_id),
+        return person_page_of(
+            find_person(person_id),
             problem=error.message,
             typed=typed,
             merge_with=owner_id,
@@ -101,7 +102,7 @@ def remove_address(person_id: int) -> ResponseReturnValue:
 @agent_required
 def clear_address_of(person_id: int) -> ResponseReturnValue:
     """An address works again; what it missed is sent, if wished."""
-    person, address = _find(person_id), request.form.get("address", "")
+    person, address = find_person(person_id), request.form.get("address", "")
     if address not in {email.address for email in person.emails}:
         raise NotFound("This person has no such address. Reload the page.")
     again = request.form.get("missed") == "send"
@@ -115,10 +116,10 @@ def clear_address_of(person_id: int) -> ResponseReturnValue:
 @agent_required
 def choose_person_merge(person_id: int) -> ResponseReturnValue:
     """Choose the other entry of the same person; then see what will happen."""
-    person = _find(person_id)
+    person = find_person(person_id)
     other_id = request.args.get("with", "")
     if _is_id(other_id):
-        return _preview(person, _find(int(other_id)), keep=request.args.get("keep", ""))
+        return _preview(person, find_person(int(other_id)), keep=request.args.get("keep", ""))
     text = clean(request.args.get("q", ""))
     return render_template(
         "desk/person_merge.html",
@@ -143,7 +144,7 @@ def merge_person(person_id: int) -> ResponseReturnValue:
         person_merging.merge(merged, survivor, by=current_person(), now=utcnow())
     except DomainError as error:
         db.session.rollback()
-        merged, survivor = _find(person_id), _find(int(into))
+        merged, survivor = find_person(person_id), find_person(int(into))
         return _preview(merged, survivor, keep=into, problem=error.message, status=error.status)
     db.session.commit()
     flash("They are one person now. Below is the way back.", "success")
@@ -168,8 +169,13 @@ def undo_person_merge(person_id: int, merge_id: int) -> ResponseReturnValue:
     return redirect(f"/desk/people/{merged.id}", 303)
 
 
-def _find(person_id: int) -> Person:
-    person = db.session.get(Person, person_id)
+def find_person(person_id: int, *, lock: bool = False) -> Person:
+    """The person, their row held to the end of the transaction if wanted.
+
+    Raises:
+        NotFound: there is none.
+    """
+    person = db.session.get(Person, person_id, with_for_update=lock or None)
     if person is None:
         raise NotFound("There is no such person.")
     return person
@@ -182,7 +188,7 @@ def _is_id(text: str) -> bool:
 def _change_address(person_id: int, change: Callable[..., None], done: str) -> ResponseReturnValue:
     address = request.form.get("address", "")
     try:
-        change(_find(person_id), address, by=current_person())
+        change(find_person(person_id), address, by=current_person())
     except DomainError as error:
         db.session.rollback()
         flash(error.message, "error")
@@ -192,22 +198,36 @@ def _change_address(person_id: int, change: Callable[..., None], done: str) -> R
     return redirect(f"/desk/people/{person_id}", 303)
 
 
-def _page(
+def person_page_of(
     person: Person,
     *,
     problem: str = "",
     typed: str = "",
     merge_with: int | None = None,
+    details: Any = None,
+    then: str | None = None,
     status: int = 200,
 ) -> ResponseReturnValue:
+    """The page, with the form *details* in the place of what it changes; for htmx that part alone.
+
+    Args:
+        problem: what is wrong with the address that was *typed*.
+        then: where a form goes that is done.
+    """
     viewer, now = current_person(), utcnow()
     theirs = TicketFilters(requester=(str(person.id),), sort="updated_at", limit=ROWS)
     filters = from_query(request.args, base=theirs, limit=ROWS)
     path = f"/desk/people/{person.id}"
     tickets = lists.list_tickets(filters, viewer=viewer, now=now, path=path, base=theirs)
     name = person.display_name
-    page = render_template(
+    return render(
         "desk/person.html",
+        fragment="about",
+        also=("person_head",),
+        then=then,
+        status=status,
+        details=details,
+        can_edit=person.role is Role.CUSTOMER,
         person=person,
         path=path,
         name=name,
@@ -224,7 +244,6 @@ def _page(
         typed=typed,
         merge_with=merge_with if person.role is Role.CUSTOMER else None,
     )
-    return page, status
 
 
 def _facts(person: Person) -> list[tuple[str, str]]:
