@@ -130,6 +130,7 @@ def _register(app: Flask) -> None:
     from app.knowledge.routes import init_knowledge
     from app.mail import alarms
     from app.portal.routes import init_portal
+    from app.reports.routes import init_reports
     from app.web.health import init_health
 
     init_health(app, mail=lambda: alarms.readiness(utcnow()))
@@ -138,5 +139,6 @@ def _register(app: Flask) -> None:
     init_desk(app)
     init_help(app)
     init_portal(app)
+    init_reports(app)
     init_knowledge(app)
     init_api(app)

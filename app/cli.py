@@ -31,9 +31,11 @@ COMMANDS = {
     "sla": "app.automation.commands:sla",
     "mail": "app.mail.commands:mail",
     "demo": "app.demo.commands:demo",
+    "report": "app.reports.commands:report",
     "backup": "app.process.backup_commands:backup",
     "restore": "app.process.backup_commands:restore",
     "outbox": "app.mail.commands:outbox",
+    "doctor": "app.process.doctor:doctor",
 }
 
 

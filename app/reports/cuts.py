@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
 
 import sqlalchemy as sa
 
@@ -18,13 +17,6 @@ from app.tickets.models import Ticket
 from app.tickets.words import Priority, Source
 
 NONE = "none"
-
-
-class Args(Protocol):
-    """A query string."""
-
-    def get(self, key: str, default: str = ...) -> str:
-        """The first value of *key*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +59,7 @@ class Cut:
         return found
 
 
-def from_args(args: Args) -> Cut:
+def from_args(args: Mapping[str, str]) -> Cut:
     """Read a cut; agents and organizations also by address and name.
 
     One statement where an organization is asked for.

@@ -82,10 +82,12 @@ def _reopened(start: datetime, end: datetime, cut: Cut) -> Counted:
     return sa.select(found.c.id, found.c.id.label("ticket_id"))
 
 
-def _clocks(target: Target, is_met: bool | None) -> Find:
+def _clocks(target: Target | None, is_met: bool | None) -> Find:
     def find(start: datetime, end: datetime, cut: Cut) -> Counted:
         rows = decided(start, end, cut).c
-        found = sa.select(rows.id, rows.ticket_id).where(rows.target == target)
+        found = sa.select(rows.id, rows.ticket_id)
+        if target is not None:
+            found = found.where(rows.target == target)
         return found if is_met is None else found.where(rows.is_met == int(is_met))
 
     return find
@@ -187,18 +189,20 @@ def _measures() -> list[Measure]:
                 _in_state(status),
             )
         )
-    for target in Target:
-        name, what = target.label, _TIMES[target]
+    for target in (None, *Target):
+        name = target.label if target else "SLA targets"
+        what = _TIMES[target] if target else "any response, or the resolution"
+        key = f"sla_{target.value}" if target else "sla"
         found += [
             Measure(
-                f"sla_{target.value}_met",
+                f"{key}_met",
                 f"{name} in time",
                 f"SLA clocks that ended in the period within their target for {what}.",
                 _clocks(target, True),
                 counts_clocks=True,
             ),
             Measure(
-                f"sla_{target.value}_missed",
+                f"{key}_missed",
                 f"{name} too late",
                 f"SLA clocks that ran out in the period: the target for {what} was missed, "
                 "whether it has come since or not.",
@@ -206,7 +210,7 @@ def _measures() -> list[Measure]:
                 counts_clocks=True,
             ),
             Measure(
-                f"sla_{target.value}",
+                key,
                 f"{name}: in time or too late",
                 f"SLA clocks that were met or missed in the period: targets for {what}. "
                 "Compliance is the share that was met. Clocks that still run, and those of "
