@@ -35,9 +35,13 @@ PARTS: dict[str, tuple[Entry, ...]] = {
         Entry("workflow", "docs/workflow.md", "What happens to a ticket, and who does what."),
         Entry("assignment", "docs/assignment.md", "How urgent a ticket is, and who gets it."),
         Entry("sla", "docs/sla.md", "How soon we answer, and what happens if we do not."),
+        Entry("knowledge-base", "docs/knowledge-base.md", "Articles that answer beforehand."),
     ),
     "Running the desk": (
         Entry("administration", "docs/administration.md", "Everything that is set up in pages."),
+        Entry("chat", "docs/chat.md", "A window on your own website."),
+        Entry("webhooks", "docs/webhooks.md", "Working together with your other systems."),
+        Entry("api", "docs/api.md", "Tickets for other programs."),
     ),
     "Looking after it": (
         Entry("install", "docs/install.md", "From nothing to a desk, on one machine or several."),

@@ -21,6 +21,11 @@ PAGES = {
     "/admin/mail/failing": "mail#what-a-mail-may-do",
     "/admin/blocked-senders": "mail#what-a-mail-may-do",
     "/admin/settings/mail": "mail#what-a-mail-may-do",
+    "/admin/article-categories": "knowledge-base",
+    "/admin/settings/chat": "chat",
+    "/admin/tokens": "api#a-token",
+    "/admin/webhooks": "webhooks#webhooks",
+    "/admin/context": "webhooks#customer-data",
     "/admin/system": "install#is-it-well",
 }
 
