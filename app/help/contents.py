@@ -39,6 +39,7 @@ PARTS: dict[str, tuple[Entry, ...]] = {
     ),
     "Running the desk": (
         Entry("administration", "docs/administration.md", "Everything that is set up in pages."),
+        Entry("reports", "docs/reports.md", "How the desk is doing, and why."),
         Entry("chat", "docs/chat.md", "A window on your own website."),
         Entry("webhooks", "docs/webhooks.md", "Working together with your other systems."),
         Entry("api", "docs/api.md", "Tickets for other programs."),
