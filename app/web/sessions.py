@@ -56,14 +56,20 @@ def init_sessions(app: Flask) -> None:
 
     def csrf_token() -> str:
         """The token for the forms of this page (Flask-WTF's own, kept)."""
+        token: str | None = g.get("csrf_token")
+        if token is not None:
+            return token
         known = tokens.get(session.get("csrf_token", ""))
-        if known is not None and "csrf_token" not in g:
-            g.csrf_token = known
-        token: str = generate_csrf()
-        if known is None and (secret := session.get("csrf_token")):
+        if known is not None:
+            g.csrf_token = known  # where Flask-WTF looks
+            return known
+        token = generate_csrf()
+        if secret := session.get("csrf_token"):
             tokens[secret] = token
             if len(tokens) > MOST:
                 tokens.popitem(last=False)
         return token
 
-    app.jinja_env.globals["csrf_token"] = csrf_token
+    app.jinja_env.globals["csrf_token"] = csrf_token  # for macros
+    # Flask-WTF names its own in each template's context, which comes first.
+    app.context_processor(lambda: {"csrf_token": csrf_token})
