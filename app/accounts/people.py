@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from app.accounts.models import Organization, OrganizationDomain, Person, PersonEmail, Role, Tier
 from app.core.db import Base, db
 from app.core.errors import Conflict, Invalid
+from app.core.statements import Read, Write
 
 NO_ADDRESS = "Enter a mail address such as name@example.com."
 UNSYNCHRONIZED = {"synchronize_session": False}
@@ -68,17 +69,27 @@ REQUESTER = (
     .select_from(Person)
     .outerjoin(Organization, Organization.id == Person.organization_id)
 )
-BY_ADDRESS = REQUESTER.join(PersonEmail, PersonEmail.person_id == Person.id).where(
-    PersonEmail.address == sa.bindparam("address")
+BY_ADDRESS = Read(
+    REQUESTER.join(PersonEmail, PersonEmail.person_id == Person.id).where(
+        PersonEmail.address == sa.bindparam("address")
+    ),
+    Requester,
 )
-BY_ID = REQUESTER.outerjoin(
-    PersonEmail, sa.and_(PersonEmail.person_id == Person.id, PersonEmail.is_main)
-).where(Person.id == sa.bindparam("id"))
+BY_ID = Read(
+    REQUESTER.outerjoin(
+        PersonEmail, sa.and_(PersonEmail.person_id == Person.id, PersonEmail.is_main)
+    ).where(Person.id == sa.bindparam("id")),
+    Requester,
+)
 BY_EXTERNAL_ID = sa.select(Person.id).where(Person.external_id == sa.bindparam("external_id"))
 
-INSERTS: dict[tuple[type[Base], str], Any] = {
-    (model, name): dialect.insert(model.__table__).on_conflict_do_nothing().returning(key)
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+INSERTS: dict[type[Base], Write] = {
+    model: Write(
+        {
+            name: dialect.insert(model.__table__).on_conflict_do_nothing().returning(key)
+            for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+        }
+    )
     for model, key in ((Person, Person.id), (PersonEmail, PersonEmail.address))
 }
 # What a new customer has besides what was said of them.
@@ -122,14 +133,12 @@ def find_or_make(
 
 def find(address: str) -> Requester | None:
     """The person with this address (any of theirs), or None; one statement."""
-    row = db.session.connection().execute(BY_ADDRESS, {"address": address}).one_or_none()
-    return Requester(**row._mapping) if row else None
+    return BY_ADDRESS.one(address=address)
 
 
 def requester_of(person_id: int) -> Requester | None:
     """The same for a person who is known already, with their main address ("" if none)."""
-    row = db.session.connection().execute(BY_ID, {"id": person_id}).one_or_none()
-    return Requester(**row._mapping) if row else None
+    return BY_ID.one(id=person_id)
 
 
 @lru_cache(maxsize=1_000)  # a form has asked already when the writer's lock is held
@@ -200,8 +209,7 @@ def _make(address: str, given: dict[str, Any], *, now: datetime) -> Requester:
 
 def _insert(model: type[Base], values: dict[str, Any]) -> Any:
     """Insert one row; its key, or None where a unique value of it is taken."""
-    connection = db.session.connection()
-    return connection.scalar(INSERTS[model, connection.dialect.name], values)
+    return INSERTS[model].one(**values)
 
 
 def _fill(found: Requester, blanks: dict[str, Any]) -> Requester:

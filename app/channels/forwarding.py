@@ -132,11 +132,10 @@ def _score_again(ticket: Ticket, asker: people.Requester, *, now: datetime) -> N
         Attachment.is_inline.is_(False),
     )
     enough = int(setting("priority_regular_after")) + 2  # this ticket is among them by now
-    asked = {"person_id": asker.id, "enough": enough}
     times = [
-        time
-        for time in db.session.connection().scalars(EARLIER, asked)
-        if time != ticket.created_at
+        row.created_at
+        for row in EARLIER.all(person_id=asker.id, enough=enough)
+        if row.created_at != ticket.created_at
     ]
     points = score(
         ticket.subject,

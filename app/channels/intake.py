@@ -17,6 +17,7 @@ from app.channels import auto_response
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
 from app.core.settings_store import setting, settings_of
+from app.core.statements import Read, Write
 from app.integrations import announcing
 from app.mail import outbox
 from app.mail.models import SenderCheck
@@ -52,15 +53,19 @@ ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # without O, I, L, 0, 1
 
 
 # Made once: the one writer's lock is held while a ticket is taken in.
-_models: tuple[Any, ...] = (TicketEvent, SlaClock, Attachment, DecisionRecord, Comment)
-INSERT = {model: sa.insert(model.__table__) for model in _models}
-INSERT_TICKET = {
-    name: dialect.insert(Ticket.__table__)
-    .on_conflict_do_nothing(index_elements=["number"])
-    .returning(Ticket.id)
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-}
-EARLIER = (
+_models: tuple[Any, ...] = (TicketEvent, SlaClock, Attachment, DecisionRecord)
+INSERT = {model: Write(sa.insert(model.__table__)) for model in _models}
+INSERT_TICKET = Write(
+    {
+        name: dialect.insert(Ticket.__table__)
+        .on_conflict_do_nothing(index_elements=["number"])
+        .returning(Ticket.id)
+        for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+    }
+)
+_comments: Any = Comment.__table__
+INSERT_COMMENT = Write(sa.insert(_comments).returning(Comment.id))
+EARLIER: Read[Any] = Read(
     sa.select(Ticket.created_at)
     .where(Ticket.requester_id == sa.bindparam("person_id"))
     .order_by(Ticket.id.desc())
@@ -190,32 +195,25 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
         **service.columns,
     }
     ticket_id, number = _insert_ticket(values)
-    insert = db.session.connection().execute
-    insert(INSERT[TicketEvent], [{**line, "ticket_id": ticket_id} for line in history])
+    INSERT[TicketEvent].many([{**line, "ticket_id": ticket_id} for line in history])
     announcing.announce(ticket_id, history)
-    if service.rows:
-        insert(INSERT[SlaClock], [{**r, "ticket_id": ticket_id} for r in service.rows])
+    INSERT[SlaClock].many([{**r, "ticket_id": ticket_id} for r in service.rows])
     if tags:
         found = properties.find_or_make_tags(tags)
-        insert(
-            sa.insert(ticket_tag),
-            [{"ticket_id": ticket_id, "tag_id": t.id} for t in found.values()],
-        )
+        tagged = [{"ticket_id": ticket_id, "tag_id": tag.id} for tag in found.values()]
+        db.session.connection().execute(sa.insert(ticket_tag), tagged)
     files = attachments.rows(
         new.files, ticket_id=ticket_id, comment_id=None, uploader_id=actor.id, now=now
     )
-    if files:
-        insert(INSERT[Attachment], files)
+    INSERT[Attachment].many(files)
     if choice.agent_id is not None:
         assignment.take(choice)
-    if new.inbound_message_ids:
-        insert(
-            notifications.MESSAGE_IDS,
-            [
-                {"message_id": message_id, "ticket_id": ticket_id, "created_at": now}
-                for message_id in dict.fromkeys(new.inbound_message_ids)
-            ],
-        )
+    notifications.MESSAGE_IDS.many(
+        [
+            {"message_id": message_id, "ticket_id": ticket_id, "created_at": now}
+            for message_id in dict.fromkeys(new.inbound_message_ids)
+        ]
+    )
     due = next((r["due_at"] for r in service.rows if r["target"] is Target.FIRST_RESPONSE), None)
     answered, answer = _answer(new, ticket_id, number, category.id, asker, due, now=now)
     why = [
@@ -226,9 +224,8 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
         ("sla", service.summary, service.details),
         ("auto_response", answered, []),
     ]
-    insert(
-        INSERT[DecisionRecord],
-        [decisions.explain(ticket_id, *decision, now=now) for decision in why],
+    INSERT[DecisionRecord].many(
+        [decisions.explain(ticket_id, *decision, now=now) for decision in why]
     )
     notices = _notices(new, ticket_id, number, priority, choice, actor, now=now)
     notifications.send(ticket_id, [*answer, *notices], now=now)
@@ -288,8 +285,7 @@ def _priority(
     enough = int(setting("priority_regular_after")) + 1
     times: list[datetime] = []
     if not asker.is_new:
-        asked = {"person_id": asker.id, "enough": enough}
-        times = list(db.session.connection().scalars(EARLIER, asked))
+        times = [row.created_at for row in EARLIER.all(person_id=asker.id, enough=enough)]
     points = score(
         new.subject,
         new.description,
@@ -357,11 +353,9 @@ def _insert_ticket(values: dict[str, Any]) -> tuple[int, str]:
         taken = sa.select(Ticket.id).where(Ticket.external_id == external_id)
         if db.session.scalar(taken) is not None:  # whose it is, not everybody may know
             raise Conflict(f"The external id {external_id} belongs to another ticket already.")
-    connection = db.session.connection()
-    statement = INSERT_TICKET[connection.dialect.name]
     while True:
         number = make_number()
-        ticket_id = connection.execute(statement, {**values, "number": number}).scalar()
+        ticket_id = INSERT_TICKET.one(**values, number=number)
         if ticket_id is not None:
             return ticket_id, number
 
@@ -396,19 +390,15 @@ def _answer(
     )
     comment_id = None
     if answer.body is not None:
-        comment = db.session.connection().execute(
-            INSERT[Comment],
-            {
-                "ticket_id": ticket_id,
-                "author_kind": AuthorKind.SYSTEM,
-                "visibility": Visibility.PUBLIC,
-                "body": answer.body,
-                "is_automatic": True,
-                "source": new.source,
-                "created_at": now,
-            },
+        comment_id = INSERT_COMMENT.one(
+            ticket_id=ticket_id,
+            author_kind=AuthorKind.SYSTEM,
+            visibility=Visibility.PUBLIC,
+            body=answer.body,
+            is_automatic=True,
+            source=new.source,
+            created_at=now,
         )
-        comment_id = comment.inserted_primary_key[0] if comment.inserted_primary_key else None
     by_form = new.source in (Source.WEB, Source.CHAT)
     is_guest_form = by_form and asker.email and not new.automatic_reason
     if answer.body is None and not is_guest_form:

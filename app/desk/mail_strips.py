@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from app.accounts.models import PersonEmail
-from app.core.reading import Read
+from app.core.statements import Read
 from app.desk.people_strip import PeopleStrip
 from app.desk.ticket_reading import TicketFacts
 from app.desk.ticket_views import CommentView, Entry

@@ -13,7 +13,7 @@ from app.accounts.models import Organization, Person, Tier
 from app.core.clock import utcnow
 from app.core.db import UTCDateTime
 from app.core.errors import NotFound
-from app.core.reading import Read
+from app.core.statements import Read
 from app.mail.models import InboundEmail, OutboundEmail, SenderCheck
 from app.search.lists import ADDRESS, BETWEEN_TAGS, ITS_TAGS
 from app.tickets.models import (

@@ -16,11 +16,12 @@ from markupsafe import escape
 from app.core.db import db
 from app.core.jobs import Job, ring
 from app.core.sealing import seal, unseal
+from app.core.statements import Write
 from app.mail.models import OutboundEmail, OutboundState
 from app.settings import Settings
 
 _table: Any = OutboundEmail.__table__  # the session's bulk inserts take twice as long
-INSERT = sa.insert(_table)
+INSERT = Write(sa.insert(_table))
 GIVE_UP_AFTER = timedelta(days=2)
 AGAIN = (OutboundState.QUEUED, OutboundState.FAILED, OutboundState.HELD_BACK)
 SECRETS = ("key", "path")  # in a context: what lets somebody in
@@ -78,7 +79,7 @@ def queue(rows: Sequence[dict[str, Any]]) -> None:
     Nobody is rung for where all wait, or where there is no server to send by.
     """
     if rows:
-        db.session.connection().execute(INSERT, list(rows))
+        INSERT.many(rows)
         settings: Settings = current_app.extensions["settings"]
         has_server = settings.smtp_url is not None or any(row["mailbox_id"] for row in rows)
         if has_server and any(row["due_at"] == row["created_at"] for row in rows):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from app.accounts.models import PersonEmail
 from app.channels.intake import NewTicket, Opened
 from app.core.db import db
+from app.core.statements import Read
 from app.routing import assignment
 from app.tickets.models import Attachment, Ticket
 from app.tickets.portal_queries import ANSWER_DUE
@@ -37,8 +39,8 @@ _NEWEST = (
     .limit(1)
 )
 _OWNER = sa.select(PersonEmail.person_id).where(PersonEmail.address == sa.bindparam("address"))
-BY_ADDRESS = _NEWEST.where(Ticket.requester_id == _OWNER.scalar_subquery())
-BY_ID = _NEWEST.where(Ticket.requester_id == sa.bindparam("person_id"))
+BY_ADDRESS: Read[Any] = Read(_NEWEST.where(Ticket.requester_id == _OWNER.scalar_subquery()))
+BY_ID: Read[Any] = Read(_NEWEST.where(Ticket.requester_id == sa.bindparam("person_id")))
 
 
 def sent_before(new: NewTicket, *, now: datetime) -> Opened | None:
@@ -48,13 +50,10 @@ def sent_before(new: NewTicket, *, now: datetime) -> Opened | None:
     statement, one more for a ticket with the same words.
     """
     assignment.lock()
-    newest: sa.Executable
-    asked: dict[str, object]
     if new.requester.person_id is None:
-        newest, asked = BY_ADDRESS, {"address": new.requester.email}
+        row = BY_ADDRESS.one(address=new.requester.email)
     else:
-        newest, asked = BY_ID, {"person_id": new.requester.person_id}
-    row = db.session.connection().execute(newest, asked).one_or_none()
+        row = BY_ID.one(person_id=new.requester.person_id)
     if row is None or now - row.created_at > WITHIN:
         return None
     if any(getattr(row, name) != getattr(new, name) for name in SAME):

@@ -13,6 +13,7 @@ from app.accounts.models import AGENT_ROLES, Distribution, Group, Person, Presen
 from app.core.db import db
 from app.core.errors import Invalid
 from app.core.settings_store import setting
+from app.core.statements import Read, Write
 from app.routing.rules import (
     NEVER,
     Agent,
@@ -39,20 +40,22 @@ _LOAD = (
     .correlate(Person.__table__)
     .scalar_subquery()
 )
-AGENTS = sa.select(
-    Person.id,
-    Person.presence,
-    Person.max_tickets,
-    Person.last_active_at,
-    Person.last_assigned_at,
-    sa.case((Person.presence == Presence.ONLINE, _LOAD), else_=0).label("load"),
-).where(Person.is_active, Person.role.in_(AGENT_ROLES))
+AGENTS: Read[Any] = Read(
+    sa.select(
+        Person.id,
+        Person.presence,
+        Person.max_tickets,
+        Person.last_active_at,
+        Person.last_assigned_at,
+        sa.case((Person.presence == Presence.ONLINE, _LOAD), else_=0).label("load"),
+    ).where(Person.is_active, Person.role.in_(AGENT_ROLES))
+)
 LOAD_OF_ONE = (
     sa.select(sa.func.count())
     .select_from(Ticket.__table__)
     .where(Ticket.assignee_id == sa.bindparam("agent_id"), sa.text(LOAD))
 )
-TAKE = (
+TAKE = Write(
     sa.update(Person)
     .where(Person.id == sa.bindparam("agent_id"))
     .values(last_assigned_at=sa.bindparam("turn_at"))
@@ -84,8 +87,7 @@ def choose(
 
 def take(choice: Choice) -> None:
     """Note that the chosen agent had their turn; one statement."""
-    turn = {"agent_id": choice.agent_id, "turn_at": choice.turn_at}
-    db.session.connection().execute(TAKE, turn)
+    TAKE.one(agent_id=choice.agent_id, turn_at=choice.turn_at)
 
 
 def lock() -> None:
@@ -101,8 +103,7 @@ def desk(now: datetime) -> Desk:
     cards = directory.agents()
     idle_since = now - timedelta(minutes=setting("minutes_to_away"))
     agents = {}
-    rows = db.session.connection().execute(AGENTS)
-    for id_, presence, limit, active_at, last_assigned_at, load in rows:
+    for id_, presence, limit, active_at, last_assigned_at, load in AGENTS.all():
         card = cards.get(id_)
         agents[id_] = Agent(
             id=id_,

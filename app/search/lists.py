@@ -19,8 +19,8 @@ from app.accounts.models import Organization, Person, PersonEmail
 from app.core import paging
 from app.core.db import db
 from app.core.paging import Page
-from app.core.reading import Read
 from app.core.settings_store import setting
+from app.core.statements import Read
 from app.mail.models import UNDELIVERED, OutboundEmail
 from app.search import conditions, query
 from app.search.conditions import Selection, Shape, unindexed

@@ -19,7 +19,7 @@ from werkzeug.datastructures import FileStorage
 
 from app.core.db import db
 from app.core.errors import Invalid
-from app.core.reading import Read
+from app.core.statements import Read
 from app.core.storage import storage
 from app.tickets.dangers import danger
 from app.tickets.models import Attachment, Comment

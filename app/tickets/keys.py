@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.clock import utcnow
 from app.core.db import db
+from app.core.statements import Write
 from app.tickets.models import TicketAccess
 
 LIFETIME = timedelta(days=90)  # after the last mail to that person
@@ -36,7 +37,7 @@ def _upsert(dialect: Any) -> sa.Executable:
     return found
 
 
-UPSERT = {"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)}
+UPSERT = Write({"sqlite": _upsert(sqlite), "postgresql": _upsert(postgresql)})
 
 
 def access_rows(ticket_id: int, person_ids: Iterable[int], *, now: datetime) -> dict[int, int]:
@@ -44,12 +45,9 @@ def access_rows(ticket_id: int, person_ids: Iterable[int], *, now: datetime) -> 
 
     One statement for each: made once, since the new ticket's lock is held meanwhile.
     """
-    connection = db.session.connection()
-    upsert = UPSERT[connection.dialect.name]
     row = {"ticket_id": ticket_id, "expires_at": now + LIFETIME, "created_at": now}
     return {
-        person_id: connection.execute(upsert, {**row, "person_id": person_id}).scalar_one()
-        for person_id in dict.fromkeys(person_ids)
+        person_id: UPSERT.one(**row, person_id=person_id) for person_id in dict.fromkeys(person_ids)
     }
 
 

@@ -18,6 +18,7 @@ from app.accounts.directory import AgentCard
 from app.accounts.models import Person, PersonEmail
 from app.core.db import db
 from app.core.settings_store import setting
+from app.core.statements import Write
 from app.mail import outbox
 from app.mail.models import OutboundEmail
 from app.mail.tokens import agent_token, reply_token
@@ -57,7 +58,7 @@ READERS = (
     .order_by(Person.id)
 )
 _message_ids: Any = TicketMessageId.__table__
-MESSAGE_IDS = sa.insert(_message_ids)
+MESSAGE_IDS = Write(sa.insert(_message_ids))
 
 
 def _working(cards: Iterable[AgentCard]) -> list[Recipient]:
@@ -307,12 +308,11 @@ def send(ticket_id: int, rows: Sequence[dict[str, Any]], *, now: datetime) -> No
     if not rows:
         return
     outbox.queue(rows)
-    db.session.connection().execute(
-        MESSAGE_IDS,
+    MESSAGE_IDS.many(
         [
             {"message_id": row["message_id"], "ticket_id": ticket_id, "created_at": now}
             for row in rows
-        ],
+        ]
     )
 
 

@@ -13,7 +13,7 @@ from app.accounts.models import Person, PersonEmail
 from app.accounts.people import Requester
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.reading import Read
+from app.core.statements import Read
 from app.mail import mailboxes
 from app.mail.models import FailingAddress
 from app.tickets import keys

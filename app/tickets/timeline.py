@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.accounts.models import Person
 from app.core.db import db
 from app.core.errors import Conflict
-from app.core.reading import Read
+from app.core.statements import Read
 from app.integrations import announcing
 from app.tickets.models import Ticket, TicketEvent
 from app.tickets.words import AssignmentMethod, EventKind

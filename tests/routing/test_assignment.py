@@ -153,7 +153,7 @@ def test_choosing_is_one_statement_and_one_more_for_the_lock(statements: list[st
 def test_loads_are_read_from_the_partial_index_alone(app: Flask) -> None:
     if db.engine.dialect.name != "sqlite":
         pytest.skip("PostgreSQL scans tables as small as a test's")
-    query = assignment.AGENTS.compile(db.engine, compile_kwargs={"literal_binds": True})
+    query = assignment.AGENTS.statement.compile(db.engine, compile_kwargs={"literal_binds": True})
     plan = db.session.execute(sa.text(f"explain query plan {query}")).all()
     assert any("COVERING INDEX ix_ticket_load (assignee_id=?" in row.detail for row in plan)
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.accounts import directory
 from app.accounts.models import Person, PersonEmail
 from app.core.db import db
-from app.core.reading import Read
+from app.core.statements import Read
 from app.search.lists import Columns, tags_of
 from app.tickets import catalog, clocks, timeline
 from app.tickets.models import Attachment, Comment, SlaClock, Ticket, TicketEvent

@@ -1,0 +1,236 @@
+"""Statements that run very often: compiled once, their rows made straight from the driver's.
+
+SQLAlchemy looks a statement up in its cache, makes a context, a result and rows for each
+execution: some 40 microseconds, where SQLite needs 5 to 15 for a row by key. That counts on the
+busiest pages, and where the one writer's lock is held meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+import sqlalchemy as sa
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from app.core.db import db
+
+T = TypeVar("T")
+MOST_FORMS = 100  # of one statement: it has one for each length of its lists
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """How one parameter gets its value."""
+
+    name: str
+    place: int | None  # in a list
+    default: Any
+    make_default: Callable[[], Any] | None
+    process: Callable[[Any], Any] | None
+    key: str  # in the statement's text
+
+    def of(self, values: Mapping[str, Any]) -> Any:
+        if self.name in values:
+            value = values[self.name]
+        else:
+            value = self.make_default() if self.make_default else self.default
+        if self.place is not None:
+            value = value[self.place]
+        return self.process(value) if self.process else value
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A statement as the driver takes it."""
+
+    text: str
+    values: tuple[_Value, ...]
+    is_positional: bool
+    converters: tuple[tuple[int, Callable[[Any], Any]], ...]  # of columns
+    returns: bool = True
+
+    def parameters(self, values: Mapping[str, Any]) -> Any:
+        if self.is_positional:
+            return tuple([each.of(values) for each in self.values])
+        return {each.key: each.of(values) for each in self.values}
+
+
+class Read(Generic[T]):
+    """A select that is run very often; each of its rows is given to *make*, column by column.
+
+    Without *make* the rows are named tuples.
+    """
+
+    def __init__(self, statement: Any, make: Callable[..., T] | None = None) -> None:
+        self.statement = statement
+        columns = statement.selected_columns
+        self._types = [column.type for column in columns]
+        self._make: Callable[..., Any] = make or namedtuple("Row", columns.keys(), rename=True)
+        self._lists = [
+            each.key
+            for each in visitors.iterate(statement)
+            if isinstance(each, sa.BindParameter) and each.expanding and each.required
+        ]
+        self._forms: dict[Any, _Form] = {}
+
+    def all(self, **values: Any) -> list[T]:
+        """All rows of this transaction."""
+        connection = db.session.connection()
+        if _is_watched(connection):
+            return self._made(connection.execute(self.statement, values).all())
+        for name in self._lists:
+            values[name] = list(values[name])
+        key = connection.dialect.name, *[len(values[name]) for name in self._lists]
+        form = self._forms.get(key)
+        if form is None:
+            form = self._forms[key] = self._compile(connection.dialect, values)
+        rows = _run(connection, form.text, form.parameters(values), fetch=True)
+        if form.converters:
+            rows = [_converted(row, form.converters) for row in rows]
+        return self._made(rows)
+
+    def one(self, **values: Any) -> T | None:
+        """The only row, or None."""
+        rows = self.all(**values)
+        return rows[0] if rows else None
+
+    def _made(self, rows: Sequence[Any]) -> list[T]:
+        make = self._make
+        return [make(*row) for row in rows]
+
+    def _compile(self, dialect: sa.Dialect, values: dict[str, Any]) -> _Form:
+        compiled = cast(SQLCompiler, self.statement.compile(dialect=dialect))
+        its = {name: value for name, value in values.items() if name in compiled.binds}
+        state = compiled.construct_expanded_state(its)
+        places = {
+            one: (name, place)
+            for name, several in state.parameter_expansion.items()
+            for place, one in enumerate(several)
+        }
+        found = []
+        for key in state.positiontup or state.parameters:
+            name, place = places.get(key, (key, None))
+            bind = compiled.binds[name]
+            process = bind.type.dialect_impl(dialect).bind_processor(dialect)
+            found.append(_Value(name, place, bind.value, bind.callable, process, key))
+        converters = []
+        for column, each in enumerate(self._types):
+            convert = each.dialect_impl(dialect).result_processor(dialect, None)
+            if convert is not None:
+                converters.append((column, convert))
+        if len(self._forms) >= MOST_FORMS:
+            self._forms.clear()
+        return _Form(state.statement, tuple(found), compiled.positional, tuple(converters))
+
+
+def _converted(row: Sequence[Any], converters: tuple[tuple[int, Callable[[Any], Any]], ...]) -> Any:
+    columns = list(row)
+    for place, convert in converters:
+        columns[place] = convert(columns[place])
+    return columns
+
+
+class Write:
+    """An insert or update that is run very often; given for each dialect where they differ.
+
+    Columns that are left out get what the model says, as with SQLAlchemy.
+    """
+
+    def __init__(self, statement: Any) -> None:
+        self._statements = statement if isinstance(statement, dict) else None
+        self._statement = statement
+        self._forms: dict[Any, _Form] = {}
+
+    def many(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it for each of *rows*, which all name the same columns."""
+        if not rows:
+            return
+        connection = db.session.connection()
+        if _is_watched(connection):
+            connection.execute(self._of(connection), list(rows))
+            return
+        form = self._form(connection, rows[0], several=True)
+        _run(connection, form.text, [form.parameters(row) for row in rows], several=True)
+
+    def one(self, **values: Any) -> Any:
+        """Run it once: the first column that it returns; None where nothing was returned."""
+        connection = db.session.connection()
+        if _is_watched(connection):
+            found = connection.execute(self._of(connection), values)
+            return found.scalar() if found.returns_rows else None
+        form = self._form(connection, values, several=False)
+        rows = _run(connection, form.text, form.parameters(values), fetch=form.returns)
+        return rows[0][0] if rows else None
+
+    def _of(self, connection: sa.Connection) -> Any:
+        return self._statements[connection.dialect.name] if self._statements else self._statement
+
+    def _form(
+        self, connection: sa.Connection, values: Mapping[str, Any], *, several: bool
+    ) -> _Form:
+        dialect = connection.dialect
+        key = dialect.name, several, *values
+        form = self._forms.get(key)
+        if form is not None:
+            return form
+        statement = self._of(connection)
+        returns = bool(statement.returning_column_descriptions)
+        names = list(values) if isinstance(statement, sa.Insert) else None
+        # As for many rows, or PostgreSQL's dialect has the key of each returned.
+        compiled = statement.compile(
+            dialect=dialect, column_keys=names, for_executemany=not returns
+        )
+        made = {column.key: column.default for column in compiled.insert_prefetch}
+        found = []
+        for name in compiled.positiontup or compiled.binds:
+            bind = compiled.binds[name]
+            process = bind.type.dialect_impl(dialect).bind_processor(dialect)
+            default, make = bind.value, None
+            if name in made:
+                default, make = _of_column(made[name])
+            found.append(_Value(name, None, default, make, process, name))
+        form = _Form(compiled.string, tuple(found), compiled.positional, (), returns)
+        self._forms[key] = form
+        return form
+
+
+def _of_column(default: Any) -> tuple[Any, Callable[[], Any] | None]:
+    """A value, or what makes one."""
+    if default.is_scalar:
+        return default.arg, None
+    return None, lambda: default.arg(None)
+
+
+def _is_watched(connection: sa.Connection) -> bool:
+    """Somebody listens to statements (tests count them): they take the ordinary way."""
+    return bool(connection.engine.dispatch.before_cursor_execute)
+
+
+def _run(
+    connection: sa.Connection, text: str, values: Any, *, fetch: bool = False, several: bool = False
+) -> Sequence[Any]:
+    """Give a statement to the driver; errors are SQLAlchemy's.
+
+    Raises:
+        sa.exc.DBAPIError: what the database said.
+    """
+    dialect = connection.dialect
+    cursor = connection.connection.cursor()
+    try:
+        if several:
+            cursor.executemany(text, values)
+            return ()
+        cursor.execute(text, values)
+        return cursor.fetchall() if fetch else ()
+    except dialect.loaded_dbapi.Error as error:
+        if dialect.is_disconnect(error, connection.connection, cursor):
+            connection.invalidate(error)
+        raise sa.exc.DBAPIError.instance(
+            text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True
+        ) from error
+    finally:
+        cursor.close()
