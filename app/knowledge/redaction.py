@@ -20,7 +20,7 @@ _code = re.compile(r"\b(?=[A-Z0-9-]*\d{5})[A-Z]{1,6}-?[A-Z0-9-]{4,30}\b")
 _greeting = re.compile(
     r"(?:hi|hey|hello|dear|good (?:morning|afternoon|evening|day)|hallo|guten (?:tag|morgen|abend)"
     r"|moin|liebe[rs]?|sehr geehrte[rs]?|bonjour|bonsoir|salut|cher|chère|hola|buenos días"
-    r"|buenas tardes|ciao|buongiorno|beste|geachte)\b[^\n]{0,80}",
+    r"|buenas tardes|ciao|buongiorno|beste|geachte)\b[^\n,.!?]{0,60}[,.!]?",
     re.IGNORECASE,
 )
 _closing = re.compile(
