@@ -6,12 +6,14 @@ pages and API; marshmallow schemas; kept by the people who keep marshmallow and 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from flask import Flask
+from flask import Flask, jsonify
 from flask_smorest import Api
 
 from app.accounts.access import everyone
+from app.api import description, docs
 from app.api.v1 import (
     blueprint,
     catalog,
@@ -39,30 +41,32 @@ class DeskApi(Api):
 
 
 def init_api(app: Flask) -> None:
-    """Register the resources and their description."""
+    """Register the resources, their description, and the pages that show it."""
     app.config.update(
-        API_TITLE="Deskhand",
+        API_TITLE=description.TITLE,
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX="/api/v1",
         OPENAPI_JSON_PATH="openapi.json",
     )
     token = {"type": "http", "scheme": "bearer"}
-    spec = {
-        "security": [{"token": []}],
-        "info": {"description": "Tickets for other programs. Times are ISO 8601 in UTC."},
-        "components": {"securitySchemes": {"token": token}},
-    }
+    spec = {"security": [{"token": []}], "components": {"securitySchemes": {"token": token}}}
     app.json.sort_keys = False  # type: ignore[attr-defined]  # as it is described, and quicker
     api = DeskApi(app, spec_kwargs=spec)
     for resources in (blueprint.bp, mail.bp):
         api.register_blueprint(resources)
         csrf.exempt(resources)  # bearer tokens need none; sessions are checked in `access`
-    describe = app.view_functions["api-docs.openapi_json"]
+    app.register_blueprint(docs.bp)
+
+    @cache
+    def described() -> dict[str, Any]:
+        return description.complete(api.spec.to_dict())
+
+    app.extensions["api_description"] = described
 
     @everyone
     def openapi_json() -> Any:
         """The description holds no data, so it is open."""
-        return describe()
+        return jsonify(described())
 
     app.view_functions["api-docs.openapi_json"] = openapi_json

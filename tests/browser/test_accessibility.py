@@ -19,23 +19,23 @@ pytestmark = pytest.mark.browser
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 RUN = """
-async () => {
-  const found = await axe.run(document, {resultTypes: ["violations"]});
+async (rules) => {
+  const fading = document.getAnimations().filter((one) => one instanceof CSSTransition);
+  await Promise.allSettled(fading.map((one) => one.finished));
+  const found = await axe.run(document, {resultTypes: ["violations"], ...rules});
   return found.violations
     .filter((v) => v.impact === "serious" || v.impact === "critical")
     .map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html).slice(0, 3).join(" ")}`);
 }
 """
 SCREENS = [
-    pytest.param({"viewport": {"width": 1440, "height": 900}}, id="wide, light"),
-    pytest.param(
-        {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"}, id="wide, dark"
-    ),
-    pytest.param(
-        {"viewport": {"width": 320, "height": 700}, "has_touch": True}, id="narrow, light"
-    ),
+    pytest.param({"viewport": {"width": 1440, "height": 900}}, id="wide"),
+    pytest.param({"viewport": {"width": 320, "height": 700}, "has_touch": True}, id="narrow"),
 ]
-FOR_EVERYBODY = ("/", "/tickets/new", "/login", "/login/link", "/password-reset", "/nowhere")
+FOR_EVERYBODY = (
+    *("/", "/tickets/new", "/login", "/login/link", "/password-reset", "/nowhere"),
+    *("/api/v1/docs", "/api/v1/docs/tickets"),
+)
 FOR_CUSTOMERS = ("/", "/tickets", "/tickets/new", "/account/")
 SPAM = "From: a@b.example\nSubject: Win\nX-Spam-Flag: YES\n\nWin " + "w" * 200
 CHANGES = ("status", "priority", "assignment", "category", "tags", "subject", "fields")
@@ -63,11 +63,20 @@ FOR_ADMINS = (
 )
 
 
+def findings(page: Page) -> list[str]:
+    """What axe finds; on wide screens the contrast also in the dark, where only colours differ."""
+    page.evaluate(AXE.read_text())  # past the policy, which refuses it as it should
+    found: list[str] = page.evaluate(RUN)
+    if page.viewport_size and page.viewport_size["width"] > 1000:
+        page.emulate_media(color_scheme="dark")
+        found += [f"dark: {one}" for one in page.evaluate(RUN, {"runOnly": ["color-contrast"]})]
+        page.emulate_media(color_scheme="light")
+    return found
+
+
 def check(page: Page, path: str) -> None:
     page.goto(path)
-    page.evaluate(AXE.read_text())  # past the policy, which refuses it as it should
-    found: list[Any] = page.evaluate(RUN)
-    assert found == [], path
+    assert findings(page) == [], path
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert wide <= 0, f"{path} is {wide} px wider than the screen"
 
@@ -179,12 +188,11 @@ def test_what_opens_on_them(
     sign_in(page, "agent@desk.example")
     for path in ("/desk/", f"/desk/tickets/{number}"):
         page.goto(path)
-        page.evaluate(AXE.read_text())
         openers = page.locator("button[popovertarget]:visible, .side a[data-menu], .crumb ~ a")
         for opener in openers.all():
             opener.click()
             page.locator(":popover-open").last.wait_for()
-            assert page.evaluate(RUN) == [], opener
+            assert findings(page) == [], opener
             page.keyboard.press("Escape")
 
 
@@ -198,8 +206,7 @@ def test_forms_that_come_back(open_browser: Callable[..., Page], screen: dict[st
         page.locator("main form button[type=submit]").click()
         page.locator("[aria-invalid]").first.wait_for()
         expect(page.locator("[aria-invalid]").first).to_be_focused()
-        page.evaluate(AXE.read_text())
-        assert page.evaluate(RUN) == [], path
+        assert findings(page) == [], path
 
 
 def test_axe_is_installed() -> None:

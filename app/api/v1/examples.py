@@ -109,6 +109,11 @@ STATISTICS: dict[str, Any] = {
     "by_category": {"technical": 3},
     "by_assignee": {"12": 2, "none": 1},
 }
+RAW_MAIL = (
+    "From: Johanna Leitner <johanna@backhaus.example>\r\nTo: support@desk.example\r\n"
+    "Subject: The panel shows E-41\r\nMessage-ID: <1@backhaus.example>\r\n\r\n"
+    "All four ovens are offline.\r\n"
+)
 MAIL: dict[str, Any] = {"id": 5, "state": "received", "is_copy": False}
 PROBLEM: dict[str, Any] = {
     "type": "about:blank",

@@ -8,7 +8,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from app.accounts.models import Role
 from app.api.access import caller, token_required
-from app.api.v1 import schemas
+from app.api.v1 import examples, schemas
 from app.api.v1.blueprint import ApiBlueprint, documented, limited
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
@@ -23,14 +23,16 @@ MIME = "message/rfc822"
 bp = ApiBlueprint("api_mail", __name__, url_prefix="/api/v1", description="Mail")
 
 
-@bp.route("/mail", methods=["POST"])
+@bp.route("/mail", methods=["POST"], tags=["Mail"])
 @takes_up_to(receiving.MAX_SIZE)
 @reads_first
 @bp.doc(
     summary="Hand in a mail",
     requestBody={
         "required": True,
-        "content": {MIME: {"schema": {"type": "string", "format": "binary"}}},
+        "content": {
+            MIME: {"schema": {"type": "string", "format": "binary"}, "example": examples.RAW_MAIL}
+        },
     },
     parameters=[
         {
@@ -41,8 +43,14 @@ bp = ApiBlueprint("api_mail", __name__, url_prefix="/api/v1", description="Mail"
         }
     ],
 )
-@bp.response(202, schemas.MailReceived)
-@bp.alt_response(200, schema=schemas.MailReceived, description="It was here before.")
+@bp.response(202, schemas.MailReceived, example=examples.MAIL)
+@bp.alt_response(
+    200,
+    schema=schemas.MailReceived,
+    description="It was here before.",
+    example=examples.MAIL | {"is_copy": True},
+    success=True,
+)
 @documented(400, 403, 413, 415)
 @limited
 @token_required

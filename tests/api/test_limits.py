@@ -1,0 +1,69 @@
+"""How much a token may ask, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask_migrate import upgrade
+
+from app import create_app
+from app.accounts.tokens import make_token
+from app.core.clock import utcnow
+from app.core.db import db
+from app.extensions import limiter
+from app.settings import load
+from tests import servers
+from tests.factories import make_agent
+
+PATH = "/api/v1/tags"
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[Flask]:
+    """A desk of its own whose limits are on."""
+    environ = {
+        "DESKHAND_DATA_DIR": str(tmp_path),
+        "DESKHAND_REDIS_URL": servers.redis_url(),
+        "DESKHAND_BASE_URL": "http://localhost",
+        "DESKHAND_LOG_LEVEL": "WARNING",
+    }
+    limiter._storage_dead = False  # of the test before: one limiter serves them all
+    app = create_app(load(environ))
+    app.testing = True
+    with app.app_context():
+        app.extensions["bells"].redis.flushdb()
+        upgrade()
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+    limiter.enabled = limiter._storage_dead = False
+
+
+@pytest.mark.real_commits
+def test_a_token_that_asks_too_much_is_told_when_to_come_back(limited: Flask) -> None:
+    with limited.app_context():
+        db.session.info["writes_freely"] = True
+        token = make_token(make_agent(), "test", now=utcnow())
+        db.session.commit()
+        db.session.remove()
+    client = limited.test_client()
+    good = {"Authorization": f"Bearer {token}"}
+    first = client.get(PATH, headers=good)
+    assert first.status_code == 200
+    assert first.headers["X-RateLimit-Limit"] == "600"
+    assert first.headers["X-RateLimit-Remaining"] == "599"
+    redis = limited.extensions["bells"].redis
+    counters = [key for key in redis.scan_iter("*") if b"/600/" in key]
+    assert len(counters) == 1
+    assert token.encode() not in counters[0]
+    redis.set(counters[0], 600, keepttl=True)  # the rest of a busy minute
+    last = client.get(PATH, headers=good)
+    assert last.status_code == 429
+    assert last.content_type == "application/problem+json"
+    assert last.headers["X-RateLimit-Remaining"] == "0"
+    assert 0 < int(last.headers["Retry-After"]) <= 60
+    # Whoever has no token that works is counted apart.
+    assert client.get(PATH, headers={"Authorization": "Bearer guessed"}).status_code == 401
