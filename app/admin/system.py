@@ -140,11 +140,12 @@ def _disk() -> list[Fact]:
     return [
         Fact("Data folder", str(settings.data_dir)),
         Fact("Disk", free, is_wrong=used >= FULL_PERCENT),
-        Fact("Database", words.filesize(_database_size())),
+        Fact("Database", words.filesize(database_size())),
     ]
 
 
-def _database_size() -> int:
+def database_size() -> int:
+    """Its bytes on the disk."""
     if db.engine.dialect.name == "postgresql":
         size = db.session.scalar(sa.text("select pg_database_size(current_database())"))
         return int(size or 0)
@@ -153,14 +154,15 @@ def _database_size() -> int:
 
 
 def _versions() -> list[Fact]:
-    told = [Fact(label, _version(name)) for name, label in PACKAGES.items()]
+    told = [Fact(label, version_of(name)) for name, label in PACKAGES.items()]
     dialect = db.engine.dialect
     number = ".".join(map(str, dialect.server_version_info or ()))
     name = "PostgreSQL" if dialect.name == "postgresql" else "SQLite"
     return [*told, Fact("Python", platform.python_version()), Fact(name, number)]
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """Of an installed package, or "unknown"."""
     try:
         return version(package)
     except PackageNotFoundError:  # run from its folder, not installed

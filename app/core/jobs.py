@@ -132,7 +132,12 @@ def queue_state() -> dict[str, Any] | None:
 
     try:
         connection = bells().redis
-        return {"waiting": len(bells().queue), "workers": Worker.count(connection=connection)}
+        queue = bells().queue
+        return {
+            "waiting": len(queue),
+            "failed": len(queue.failed_job_registry),
+            "workers": Worker.count(connection=connection),
+        }
     except RedisError:
         return None
 
