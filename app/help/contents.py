@@ -49,6 +49,7 @@ PARTS: dict[str, tuple[Entry, ...]] = {
         Entry("settings", "README.md", "What the environment of the processes says.", "Settings"),
         Entry("mail", "docs/mail.md", "How mail comes in and goes out."),
         Entry("backup", "docs/backup.md", "Everything in one file, and new versions."),
+        Entry("operations", "docs/operations.md", "Whether all is well, and what to do if not."),
         Entry("architecture", "docs/architecture.md", "Where to look in the code."),
     ),
 }

@@ -26,7 +26,7 @@ PAGES = {
     "/admin/tokens": "api#a-token",
     "/admin/webhooks": "webhooks#webhooks",
     "/admin/context": "webhooks#customer-data",
-    "/admin/system": "install#is-it-well",
+    "/admin/system": "operations#while-it-runs",
 }
 
 
