@@ -40,7 +40,9 @@ def test_only_its_people_get_in(app: Flask, sign_in: SignIn, resource: Resource)
     assert app.test_client().get(resource.url).status_code == 302
 
 
-SUPERVISORS = {"blocked-senders", "rules", "macros", "policies", "calendars", "templates"}
+SUPERVISORS = {"blocked-senders", "rules", "macros", "policies", "calendars", "templates"} | {
+    "article-categories"
+}
 
 
 @each
