@@ -56,6 +56,7 @@ def demo(tickets: int, seed: int) -> None:
         f"Sign in as admin@{DOMAIN}, supervisor@{DOMAIN}, agent1@{DOMAIN} to agent20@{DOMAIN}, or"
         f" customer1@{DOMAIN} to customer{CUSTOMERS}@{DOMAIN}."
     )
+    click.echo("“Practice”, in the rail of the desk, is a checklist of the main moves.")
     if settings.demo_password is None:
         click.echo(f"Their password is {password}")
 
