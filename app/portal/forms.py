@@ -142,7 +142,7 @@ class TicketForm(WithFiles):
         ],
         filters=[in_one_line],
     )
-    category = SelectField("What is it about?", validate_choice=False)
+    category = SelectField("What is it about?", validate_choice=False, render_kw={"required": True})
     subcategory = SelectField("More exactly", validate_choice=False)
     description = TextAreaField(
         "What happened?",
@@ -176,7 +176,10 @@ class TicketForm(WithFiles):
         elif not self.started.data:
             self.started.data = shown_stamp(now)
         active = [card for card in catalog.categories().values() if card.is_active]
-        self.category.choices = [SelectChoice(card.key, card.name) for card in active]
+        self.category.choices = [
+            SelectChoice("", "Choose one"),
+            *(SelectChoice(card.key, card.name) for card in active),
+        ]
         # Without script nobody can narrow them; a fragment is for one category.
         self.subcategory.choices = _subcategories([category] if wants_fragment() else active)
 
@@ -213,8 +216,8 @@ class TicketForm(WithFiles):
         return is_right and not self.form_errors
 
     def validate_category(self, field: Field) -> None:
-        """Only what the list has."""
-        if field.data and find_category(field.data) is None:
+        """Only what the list has; a program that names none gets the default."""
+        if field.raw_data and find_category(field.data) is None:
             raise ValidationError("Choose one of the list.")
 
     def validate_subcategory(self, field: Field) -> None:
@@ -243,8 +246,8 @@ def ticket_form(*, is_guest: bool, now: datetime) -> TicketForm:
     category = chosen or catalog.default_category()
     cards = tuple(card for card in catalog.custom_fields(category.id) if card.is_public)
     form = _form_class(cards)(category, is_guest=is_guest, now=now)
-    if chosen or not form.category.data:
-        form.category.data = category.key
+    if chosen:
+        form.category.data = chosen.key
     return form
 
 

@@ -48,6 +48,7 @@ def test_rows_answer_the_pointer_and_a_list_says_that_it_is_fetched(
     assert box
     assert box["height"] >= 5 * 24, "room for five lines"
     page.get_by_label("Subject").fill("Looked at")
+    page.get_by_label("What is it about").select_option("technical")
     page.get_by_label("What happened").fill("Nothing is baking.")
     page.get_by_label("Your name").fill("Thabo Nkosi")
     page.get_by_label("Mail address").fill("thabo@looks.example")

@@ -174,6 +174,7 @@ BAD = [
     ({"email": f"{'x' * 250}@example.com"}, "254 characters"),
     ({"category": "999999999999999999999999"}, "Choose one of the list"),
     ({"category": "nothing"}, "Choose one of the list"),
+    ({"category": ""}, "Choose one of the list"),
     ({"subcategory": "77"}, "or none"),
     ({"subcategory": "9" * 60}, "or none"),
     ({"priority": "extreme"}, "Choose one of the list"),
