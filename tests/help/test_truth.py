@@ -1,0 +1,60 @@
+"""What the handbook says of rules, as the code has them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.cli import COMMANDS
+from app.core.settings_store import DEFAULTS
+from app.integrations.announcing import EVENTS
+from app.tickets.words import TRANSITIONS
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def tables(name: str) -> list[list[list[str]]]:
+    """The tables of a document: lines of cells, without the head."""
+    text = (DOCS / name).read_text("utf-8")
+    found = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    cells = [[line.strip("|\n ").split(" | ") for line in block.splitlines()] for block in found]
+    return [lines[2:] for lines in cells]
+
+
+@pytest.mark.requirement("R 13-17")
+def test_the_changes_of_status_are_those_that_the_desk_allows() -> None:
+    told = next(lines for lines in tables("workflow.md") if len(lines) == 7 and len(lines[0]) == 2)
+    expected = {old.label: [status.label for status in new] for old, new in TRANSITIONS.items()}
+    expected["Cancelled"] = ["Open", "by a supervisor or an admin"]
+    assert {old: new.split(", ") for old, new in told} == expected
+
+
+def test_the_points_of_priority_are_those_of_the_settings() -> None:
+    lines = tables("assignment.md")[0]
+    points = dict(lines)
+    named = next(what for what in points if what.startswith("each different urgent word"))
+    assert named.partition(": ")[2].split(", ") == DEFAULTS["priority_words"]
+    assert points[named] == str(DEFAULTS["priority_word_points"])
+    tiers = DEFAULTS["priority_tier_points"].values()
+    assert lines[0][1] == ", ".join(map(str, tiers))
+    categories = DEFAULTS["priority_category_points"].values()
+    assert lines[1][1] == ", ".join(map(str, categories))
+    assert points["any other category"] == str(DEFAULTS["priority_other_category_points"])
+    text = (DOCS / "assignment.md").read_text("utf-8")
+    cut = DEFAULTS["priority_cut_offs"]
+    assert f"{cut['critical']} points and more make it critical, {cut['high']} high" in text
+
+
+def test_every_event_of_webhooks_is_told() -> None:
+    text = (DOCS / "webhooks.md").read_text("utf-8")
+    assert [event for event in EVENTS if f"`{event}`" not in text] == []
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+def test_commands_that_are_shown_are_there(path: Path) -> None:
+    shown = re.findall(
+        r"(?:^|`|bin/)deskhand ([a-z]+)\b(?! - )", path.read_text("utf-8"), re.MULTILINE
+    )
+    assert {name for name in shown if name not in COMMANDS} == set()
