@@ -58,3 +58,9 @@ def test_commands_that_are_shown_are_there(path: Path) -> None:
         r"(?:^|`|bin/)deskhand ([a-z]+)\b(?! - )", path.read_text("utf-8"), re.MULTILINE
     )
     assert {name for name in shown if name not in COMMANDS} == set()
+
+
+def test_every_area_of_the_code_stands_in_the_architecture() -> None:
+    areas = {path.parent.name for path in (DOCS.parent / "app").glob("*/__init__.py")}
+    text = (DOCS / "architecture.md").read_text("utf-8")
+    assert {area for area in areas if f"`app/{area}`" not in text} == set()
