@@ -22,13 +22,15 @@ from app.api.v1 import (
     merging,
     people,
     policies,
+    reports,
     team,
     tickets,
+    webhooks,
 )
 from app.extensions import csrf
 
 # Each of these has put its views on the one blueprint.
-RESOURCES = (tickets, imports, merging, people, team, catalog, policies)
+RESOURCES = (tickets, imports, merging, people, team, catalog, policies, webhooks, reports)
 
 
 class DeskApi(Api):

@@ -12,6 +12,7 @@ take an IP address and, apart from it, the name that the certificate must bear.
 
 from __future__ import annotations
 
+import importlib
 import queue
 import socket
 import ssl
@@ -87,6 +88,10 @@ class Outgoing:
     """
 
     allowed: tuple[Network, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Load the library here: threads that import it all at once may get half of it."""
+        importlib.import_module("urllib3.connection")
 
     def send(
         self,

@@ -105,13 +105,6 @@ def _problems(
     return errors
 
 
-def delete(webhook: Webhook, *, by: Person, now: datetime) -> None:
-    """Delete it with its deliveries."""
-    audit.note(THING, webhook.id, webhook.name, before=facts(webhook), after={}, by=by, now=now)
-    db.session.delete(webhook)
-    db.session.flush()
-
-
 def rotate(webhook: Webhook, *, by: Person, now: datetime) -> str:
     """Give it a new secret, which is returned; the old one signs too for a day."""
     secret = signing.make_secret()
