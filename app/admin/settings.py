@@ -147,7 +147,7 @@ DESK = (
     *("site_name", "accent", "time_zone", "days_to_reopen", "days_to_close", "undo_seconds"),
     *("minutes_to_away", "sla_warning_percent", "days_to_keep_decisions"),
 )
-UNSEEN = ("practice_after_event",)  # nobody's to choose
+UNSEEN = ("practice_after_event", "logo")  # nobody's to choose; has a form of its own
 OTHERS = tuple(
     key
     for key in DEFAULTS
@@ -157,7 +157,14 @@ OTHERS = tuple(
 SECTIONS = {
     section.path: section
     for section in (
-        Section("", "Settings", "How the desk looks, and its times.", (*DESK, *OTHERS)),
+        Section(
+            "",
+            "Settings",
+            "How the desk looks, and its times.",
+            (*DESK, *OTHERS),
+            "admin/desk_settings.html",
+            lambda: {"logo_problem": ""},
+        ),
         Section("mail", "Mail settings", "How mail is read and sent, for all mailboxes.", MAIL),
         Section(
             "chat",
@@ -178,7 +185,7 @@ SECTIONS = {
 def show(path: str) -> ResponseReturnValue:
     """One form of settings, as they are."""
     section = SECTIONS[path]
-    return _page(section, _form(section))
+    return _page(section, form_of(section))
 
 
 @bp.post("/settings", defaults={"path": ""})
@@ -188,7 +195,7 @@ def show(path: str) -> ResponseReturnValue:
 def change(path: str) -> ResponseReturnValue:
     """Change them."""
     section = SECTIONS[path]
-    form = _form(section)
+    form = form_of(section)
     if not form.validate_on_submit():
         return _page(section, form), 422
     values = {key: _value(key, form[key]) for key in section.keys}
@@ -264,7 +271,8 @@ def _field(key: str) -> Field:
     raise NotFound(f"The setting {key} is changed elsewhere.")
 
 
-def _form(section: Section) -> AdminForm:
+def form_of(section: Section) -> AdminForm:
+    """The form of a section, filled with what is set."""
     kind = type("SettingsForm", (AdminForm,), {key: _field(key) for key in section.keys})
     shown = {key: setting(key) for key in section.keys}
     for key, value in shown.items():

@@ -12,6 +12,7 @@ from app.core.db import Base, db
 
 DEFAULTS: dict[str, Any] = {
     "site_name": "Deskhand",
+    "logo": {},  # its name, width and height; see app.web.logo
     "accent": "",  # "#rrggbb"; empty: the one of tokens.css
     "time_zone": "UTC",
     "days_to_reopen": 14,
@@ -32,12 +33,12 @@ DEFAULTS: dict[str, Any] = {
     "reply_separator": "+",
     "reply_tokens": True,
     "customer_mark_cap": "critical",
-    "sla_warning_percent": 80,
-    "practice_after_event": 0,  # set by the demo: practice counts what comes after that line
-    "priority_tier_points": {"enterprise": 30, "premium": 20, "standard": 10},
     "chat_is_on": False,
     "chat_origins": [],  # "https://shop.example": whose pages may hold the chat window
     "chat_mail_minutes": 3,  # an answer that nobody saw in the window is mailed then; 0: at once
+    "sla_warning_percent": 80,
+    "practice_after_event": 0,  # set by the demo: practice counts what comes after that line
+    "priority_tier_points": {"enterprise": 30, "premium": 20, "standard": 10},
     "priority_category_points": {
         "billing": 50,
         "technical": 40,

@@ -19,7 +19,7 @@ from app.core.html import printable, text_to_html
 from app.core.settings_store import setting
 from app.mail import unsubscribing
 from app.settings import Settings
-from app.web import words
+from app.web import logo, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ def compose(kind: str, context: Mapping[str, Any], *, signature: str = "") -> Me
         "signature": signature.strip(),
         "stop_url": unsubscribing.link(context),
         "site_name": setting("site_name"),
+        "logo": logo.shown(),
         "base_url": settings.base_url,
         "ticket_url": f"{settings.base_url}/tickets/{number}" + (f"?key={key}" if key else ""),
         "desk_url": f"{settings.base_url}/desk/tickets/{number}",

@@ -1,11 +1,11 @@
-"""The site's name and colour on every page, as they are set now."""
+"""The site's name, colour and logo on every page, as they are set now."""
 
 from __future__ import annotations
 
 from flask import Flask, g
 
 from app.core.settings_store import DEFAULTS, setting
-from app.web import accent
+from app.web import accent, logo
 
 
 class Brand:
@@ -20,6 +20,11 @@ def accent_address() -> str:
     return "" if _is_silent() else accent.address(setting("accent"))
 
 
+def site_logo() -> logo.Shown | None:
+    """The admin's logo, None where none is set."""
+    return None if _is_silent() else logo.shown()
+
+
 def keep_silent() -> None:
     """From here on ask no database: it may be what an error page tells of."""
     g.brand_is_silent = True
@@ -30,6 +35,7 @@ def _is_silent() -> bool:
 
 
 def init_brand(app: Flask) -> None:
-    """Give templates ``brand`` and ``accent_address``."""
-    app.jinja_env.globals.update(brand=Brand(), accent_address=accent_address)
+    """Give templates ``brand``, ``accent_address`` and ``site_logo``."""
+    app.jinja_env.globals.update(brand=Brand(), accent_address=accent_address, site_logo=site_logo)
     app.register_blueprint(accent.bp)
+    app.register_blueprint(logo.bp)

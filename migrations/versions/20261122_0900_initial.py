@@ -120,6 +120,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_organization_name")),
     )
     op.create_table(
+        "logo",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_logo")),
+    )
+    op.create_table(
         "setting",
         sa.Column("key", sa.String(length=60), nullable=False),
         sa.Column("value", sa.JSON(), nullable=False),
@@ -2548,6 +2556,7 @@ def downgrade() -> None:
     op.drop_table("sla_terms")
     op.drop_table("skill")
     op.drop_table("setting")
+    op.drop_table("logo")
     op.drop_table("organization")
     op.drop_table("macro")
     op.drop_table("custom_field")
