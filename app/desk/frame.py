@@ -20,6 +20,8 @@ from app.routing.assignment import LOAD_OF_ONE
 from app.search.counts import BUILT_IN, KEPT_SECONDS, ViewCount, rail_counts
 from app.web import words
 
+PARTS = ("/reports/", "/desk/articles", "/help/")
+
 
 @dataclass(frozen=True, slots=True)
 class RailItem:
@@ -33,7 +35,7 @@ class RailItem:
     late: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Me:
     """Who is signed in."""
 
@@ -45,14 +47,22 @@ class Me:
     is_supervisor: bool
 
 
-@dataclass(slots=True)
-class DeskFrame:
-    """For layouts/desk.html."""
+@dataclass(frozen=True, slots=True)
+class Rail:
+    """All that the rail shows; its HTML is made from this, and kept."""
 
     views: tuple[RailItem, ...]
     groups: tuple[RailItem, ...]
     saved: tuple[RailItem, ...]
+    part: str  # which of `PARTS` the page belongs to, ""
     me: Me
+
+
+@dataclass(slots=True)
+class DeskFrame:
+    """For layouts/desk.html."""
+
+    rail: Rail
     alarms: list[Alarm]
 
 
@@ -70,7 +80,9 @@ def desk_frame() -> DeskFrame:
     views = items(counts.views[: len(BUILT_IN)])
     saved = items(counts.views[len(BUILT_IN) :])
     told = alarms.recent(utcnow()) if person.is_admin else []
-    return DeskFrame(views, items(counts.groups), saved, _me(person), told)
+    part = next((path for path in PARTS if request.path.startswith(path)), "")
+    rail = Rail(views, items(counts.groups), saved, part, _me(person))
+    return DeskFrame(rail, told)
 
 
 def viewer_zone(person: Person) -> ZoneInfo:

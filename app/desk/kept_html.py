@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, get_template_attribute
 from markupsafe import Markup
 
-from app.desk.frame import RailItem
+from app.desk.frame import Rail
 from app.desk.menus import Groups
 from app.desk.ticket_views import CommentView, Entry, EventGroup
 from app.search.lists import TicketRow
@@ -31,7 +31,7 @@ def init_kept_html(app: Flask) -> None:
     While templates are being written nothing is kept.
     """
 
-    def keep(make: Callable[[Any], Markup], most: int) -> Callable[[Any], Markup]:
+    def keep(make: Callable[..., Markup], most: int) -> Callable[..., Markup]:
         return make if app.debug else lru_cache(most)(make)
 
     keep_entry = keep(_entry, ENTRIES)
@@ -69,8 +69,8 @@ def _entry(entry: Entry) -> Markup:
     return _made("components/event.html", kind, entry)
 
 
-def _rail(items: tuple[RailItem, ...]) -> Markup:
-    return _made("components/rail.html", "rail", items)
+def _rail(rail: Rail, brand: str, logo: Any, has_practice: bool) -> Markup:
+    return _made("components/rail.html", "rail", rail, brand, logo, has_practice)
 
 
 def _choices(what: tuple[str, tuple[Any, ...]]) -> Markup:

@@ -1,5 +1,6 @@
 """Rules about every page template."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,13 @@ def test_every_form_that_changes_something_carries_the_token(app: Flask, name: s
         if 'method="post"' in head:
             body = rest.split("</form>")[0]
             assert "csrf_token" in body or "hidden_tag()" in body
+
+
+def test_forms_that_are_kept_get_their_token_from_outside(app: Flask) -> None:
+    """The rail is kept for many pages; the layout beside it names its forms."""
+    kept = (ROOT / "components/rail.html").read_text("utf-8")
+    layout = (ROOT / "layouts/desk.html").read_text("utf-8")
+    forms = re.findall(r'<form method="post"[^>]* id="([^"]+)"', kept)
+    assert len(forms) == kept.count('method="post"') > 0
+    for form in forms:
+        assert f'form="{form}" name="csrf_token" value="{{{{ token }}}}"' in layout
