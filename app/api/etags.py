@@ -38,6 +38,7 @@ def refuse_unread(ticket: Ticket) -> None:
     """
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return
-    versions = {tag.partition("-")[0] for tag in request.if_match.as_set(include_weak=True)}
+    tags = request.if_match.as_set(include_weak=True)
+    versions = {tag.partition("-")[0] for tag in tags if tag}  # None for what is no tag
     if str(ticket.version) not in versions:
         raise PreconditionFailed

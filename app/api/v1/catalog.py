@@ -45,7 +45,7 @@ from app.core.paging import MOST_ID
 from app.tickets import catalog, categories
 from app.tickets.models import Category, Subcategory, Tag
 
-SUB_ID = f"<int(min=1, max={MOST_ID}):sub_id>"
+SUB_ID = "<int:sub_id>"
 
 
 class SubcategoryOut(Schema):
@@ -383,7 +383,9 @@ def delete_subcategory(args: Data, id: int, sub_id: int) -> ResponseReturnValue:
 def _subcategory(category_id: int, sub_id: int) -> Subcategory:
     found = sa.select(Subcategory).options(selectinload(Subcategory.skills))
     found = found.where(Subcategory.id == sub_id, Subcategory.category_id == category_id)
-    row = db.session.scalars(found.with_for_update(of=Subcategory)).one_or_none()
+    row = None
+    if max(category_id, sub_id) <= MOST_ID:
+        row = db.session.scalars(found.with_for_update(of=Subcategory)).one_or_none()
     if row is None:
         raise NotFound("There is no such subcategory.")
     return row

@@ -31,7 +31,7 @@ class Named(fields.Raw):
     """Somebody or a group by id, mail address or name."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(metadata={"type": ["integer", "string", "null"]}, **kwargs)
+        super().__init__(metadata={"type": ["integer", "string"]}, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | str):
