@@ -131,7 +131,7 @@ class TicketPage:
             priority=ticket.priority.value,
             version=ticket.version,
             category_text=catalog.category_words(ticket.category_id, ticket.subcategory_id),
-            source_text=SOURCES[ticket.source],
+            source_text=SOURCES[ticket.source] + ticket.page_words,
             assignee=PersonChip(agent.name, agent.initials, agent.hue) if agent else None,
             group=group.name if group else "",
             tags=ticket.tag_names,

@@ -80,6 +80,12 @@ class TicketFacts:
     organization_tier: Tier | None
     draft: str | None
     draft_files: list[str] | None
+    channel: str
+
+    @property
+    def page_words(self) -> str:
+        """ ", on shop.example/ovens" for what was written there in a chat window, else ""."""
+        return f", on {self.channel}" if self.source is Source.CHAT and self.channel else ""
 
     @property
     def tag_names(self) -> list[str]:
@@ -156,6 +162,7 @@ FACTS: Read[TicketFacts] = Read(
         Organization.tier,
         ReplyDraft.body,
         ReplyDraft.files,
+        Ticket.channel,
     )
     .join(Person, Person.id == Ticket.requester_id)
     .outerjoin(Organization, Organization.id == Person.organization_id)

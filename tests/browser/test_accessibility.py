@@ -58,7 +58,7 @@ FOR_ADMINS = (
     *(f"{resource.url}/new" for resource in RESOURCES),
     *("/admin/categories/1", "/admin/categories/1/deletion", "/admin/policies/1"),
     *("/admin/calendars/1", "/admin/templates/1", "/admin/people/1"),
-    *("/admin/people/2/deactivation", "/account/two-factor"),
+    *("/admin/people/2/deactivation", "/account/two-factor", "/admin/settings/chat/preview"),
     *("/admin/mail/ledger/counts", "/admin/mail/ledger/1", "/admin/mailboxes/1"),
 )
 

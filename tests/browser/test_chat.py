@@ -115,6 +115,7 @@ def test_a_visitor_chats_and_goes_on_by_mail(
     expect(window).to_contain_text("goes on by mail")
     expect(window).not_to_contain_text("for you alone")
     agent.goto(f"/desk/tickets/{number[0]}")
+    expect(agent.locator(".props")).to_contain_text(f"on {shop.partition('://')[2]}/ovens")
     answer(agent, "Thank you, that is the one.")
     desk.inbox.wait_for(ADDRESS, "Thank you, that is the one.")
 
