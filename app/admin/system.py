@@ -19,6 +19,8 @@ from app.admin import keyset
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.jobs import Job, bells, last_runs
+from app.core.storage import storage
+from app.integrations.models import WebhookDelivery
 from app.mail import alarms
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
 from app.settings import Settings
@@ -66,16 +68,16 @@ class Fact:
 def show() -> ResponseReturnValue:
     """Everything on one page."""
     now = utcnow()
+    parts = (
+        ("Workers and queue", _workers()),
+        ("Jobs, last started", _jobs(now)),
+        ("Mail and webhooks", _mail()),
+        ("Files and disk", _disk()),
+        ("Versions", _versions()),
+    )
+    is_well = not any(fact.is_wrong for _, facts in parts for fact in facts)
     return render_template(
-        "admin/system.html",
-        alarms=alarms.alarms(now),
-        parts=(
-            ("Workers and queue", _workers()),
-            ("Jobs, last started", _jobs(now)),
-            ("Mail", _mail()),
-            ("Disk", _disk()),
-            ("Versions", _versions()),
-        ),
+        "admin/system.html", alarms=alarms.alarms(now), is_well=is_well, parts=parts
     )
 
 
@@ -112,7 +114,9 @@ def _mail() -> list[Fact]:
     """Each count stops at ten thousand; one statement."""
     parts = [_count(InboundEmail, state) for state in IN_STATES]
     parts += [_count(OutboundEmail, state) for state in OUT_STATES]
-    waiting, resting, queued, failed, held = (
+    some = sa.select(WebhookDelivery.id).where(sa.text("state = 'waiting'")).limit(COUNTED + 1)
+    parts.append(sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery())
+    waiting, resting, queued, failed, held, events = (
         words.capped(count, COUNTED) for count in db.session.execute(sa.select(*parts)).one()
     )
     outbox = "/admin/mail/outbox?state="
@@ -122,6 +126,7 @@ def _mail() -> list[Fact]:
         Fact("Waits to be sent", queued, path=f"{outbox}queued"),
         Fact("Failed to be sent", failed, path=f"{outbox}failed"),
         Fact("Held back, since the address fails", held, path=f"{outbox}held_back"),
+        Fact("Waits to go to webhooks", events, path="/admin/webhooks"),
     ]
 
 
@@ -140,6 +145,7 @@ def _disk() -> list[Fact]:
     return [
         Fact("Data folder", str(settings.data_dir)),
         Fact("Disk", free, is_wrong=used >= FULL_PERCENT),
+        Fact("Attachments", storage().where),
         Fact("Database", words.filesize(database_size())),
     ]
 
@@ -158,7 +164,11 @@ def _versions() -> list[Fact]:
     dialect = db.engine.dialect
     number = ".".join(map(str, dialect.server_version_info or ()))
     name = "PostgreSQL" if dialect.name == "postgresql" else "SQLite"
-    return [*told, Fact("Python", platform.python_version()), Fact(name, number)]
+    told += [Fact("Python", platform.python_version()), Fact(name, number)]
+    try:
+        return [*told, Fact("Redis", bells().redis.info("server")["redis_version"])]
+    except RedisError:
+        return told  # said above
 
 
 def version_of(package: str) -> str:

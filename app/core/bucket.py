@@ -47,7 +47,7 @@ class Bucket:
         parts = urlsplit(url)
         name, _, prefix = unquote(parts.path).strip("/").partition("/")
         host = parts.netloc.rpartition("@")[2]
-        self.where = f"{name} on {host}"
+        self._where = f"{name} on {host}"
         client: ClientConfig = {"connect_timeout": CONNECT, "timeout": ANSWER}
         if parts.scheme == "s3+http":
             client["allow_http"] = True
@@ -67,6 +67,11 @@ class Bucket:
             retry_config={"max_retries": TRIES_AGAIN, "retry_timeout": ANSWER},
             config=keys,
         )
+
+    @property
+    def where(self) -> str:
+        """As `Storage.where` says."""
+        return self._where
 
     def put(self, source: IO[bytes]) -> Stored:
         """As `Storage.put` says. The bytes are read twice: their digest is their name."""

@@ -42,6 +42,10 @@ class StorageAway(OSError):
 class Storage(Protocol):
     """Where bytes are kept: a folder (`Folder`), or a bucket (`app.core.bucket.Bucket`)."""
 
+    @property
+    def where(self) -> str:
+        """The place in words, without secrets."""
+
     def put(self, source: IO[bytes]) -> Stored:
         """Keep what *source* yields from where it stands; equal bytes are kept once.
 
@@ -86,6 +90,11 @@ class Folder:
     """A folder of files ``ab/cdef…``, named by the SHA-256 of what is in them."""
 
     root: Path
+
+    @property
+    def where(self) -> str:
+        """As `Storage.where` says."""
+        return str(self.root)
 
     def put(self, source: IO[bytes]) -> Stored:
         """As `Storage.put` says: the file and its name are on the disk afterwards."""

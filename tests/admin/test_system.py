@@ -52,3 +52,5 @@ def test_without_redis_it_says_so(
     answer = client.get("/admin/system")
     assert answer.status_code == 200
     assert "cannot be reached" in answer.text
+    assert "deskhand doctor says what to do" in answer.text
+    assert "Nothing stands still" not in answer.text
