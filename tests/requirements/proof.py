@@ -56,6 +56,7 @@ class Marks:
 
     def __init__(self) -> None:
         self.lines_by_test: dict[str, set[str]] = {}
+        self.beside: set[str] = set()  # tests that need what lies beside the project
         self.passed: set[str] = set()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -63,6 +64,8 @@ class Marks:
             marks = [mark.args for mark in item.iter_markers("requirement")]
             if marks:
                 self.lines_by_test[item.nodeid] = {line for args in marks for line in args}
+                if "corpora" in getattr(item, "fixturenames", ()):
+                    self.beside.add(item.nodeid)
         assert session.config.cache is not None
         self.passed.update(session.config.cache.get(KEPT, []))
 
@@ -129,6 +132,7 @@ def main() -> int:
     wrong = [
         tell("Lines that are not in tests/requirements.toml", sorted(unknown)),
         tell("Lines that no test shows", (line for line in known if not tests_by_line[line])),
+        tell("Marked tests that need ../shared", sorted(marks.beside)),
         in_ci and tell("Marked tests that passed in none of the runs", unproven),
     ]
     page = write_page(sections, tests_by_line)
