@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from app.api.idempotency import HEADER, LONGEST
@@ -65,12 +65,14 @@ EVERYWHERE = {
     429: "Too many requests.",
     503: "Too busy, or the database is away: nothing is half done.",
 }
-# Operations that take no key of their own, and bodies that are no JSON.
-NO_KEY = {"/api/v1/mail"}
 
 
-def complete(spec: Spec) -> Spec:
-    """The description as flask-smorest makes it, with what it does not know."""
+def complete(spec: Spec, keyed: Collection[tuple[str, str]]) -> Spec:
+    """The description as flask-smorest makes it, with what it does not know.
+
+    Args:
+        keyed: path and method of what is done once for each key.
+    """
     spec["info"]["title"] = f"{TITLE} API"
     spec["info"]["description"] = INFO
     spec["servers"] = [{"url": "/"}]
@@ -78,7 +80,7 @@ def complete(spec: Spec) -> Spec:
         operation["operationId"] = _name(method, path)
         operation["tags"] = [_chapter(tag) for tag in operation.get("tags", [])]
         _add_answers(path, method, operation)
-        if method == "post" and path not in NO_KEY:
+        if (path, method) in keyed:
             operation.setdefault("parameters", []).append(KEY)
     used = [operation["tags"][0] for _, _, operation in operations(spec)]
     order = [*CHAPTERS, *sorted(set(used) - set(CHAPTERS))]

@@ -55,6 +55,7 @@ def idempotent(view: View) -> View:
             raise Conflict(f"A request with this {HEADER} is being answered. Ask again.") from None
         return response
 
+    once.takes_key = True  # type: ignore[attr-defined]  # for the description
     return once  # type: ignore[return-value]
 
 

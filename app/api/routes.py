@@ -6,6 +6,7 @@ pages and API; marshmallow schemas; kept by the people who keep marshmallow and 
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -62,7 +63,7 @@ def init_api(app: Flask) -> None:
 
     @cache
     def described() -> dict[str, Any]:
-        return description.complete(api.spec.to_dict())
+        return description.complete(api.spec.to_dict(), _keyed(app))
 
     app.extensions["api_description"] = described
 
@@ -72,3 +73,13 @@ def init_api(app: Flask) -> None:
         return jsonify(described())
 
     app.view_functions["api-docs.openapi_json"] = openapi_json
+
+
+def _keyed(app: Flask) -> set[tuple[str, str]]:
+    """Path (as it is described) and method of what is done once for each key."""
+    return {
+        (re.sub(r"<(?:[^:<>]*:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        if getattr(app.view_functions[rule.endpoint], "takes_key", False)
+        for method in rule.methods or ()
+    }

@@ -56,6 +56,17 @@ def test_every_route_of_the_api_is_described(app: Flask, spec: dict[str, Any]) -
     assert {(p, m) for p, m in routes if m not in ("head", "options")} == described
 
 
+def test_what_is_done_once_for_each_key_says_so(spec: dict[str, Any]) -> None:
+    keyed = {
+        path.removeprefix(V1)
+        for path, method, operation in operations(spec)
+        if "Idempotency-Key" in {each["name"] for each in operation.get("parameters", [])}
+        and method == "post"
+    }
+    assert {"/tickets", "/tickets/{number}/comments", "/groups", "/requesters"} <= keyed
+    assert "/mail" not in keyed  # a mail is itself its key
+
+
 def test_operations_have_names_of_their_own_and_words(spec: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, _, operation in operations(spec)]
     assert len(names) == len(set(names))
