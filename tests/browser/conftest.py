@@ -23,6 +23,11 @@ import pytest
 from aiosmtpd.controller import Controller
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from app import create_app
+from app.core.db import begin_write, db
+from app.core.settings_store import change_setting
+from app.settings import load
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PASSWORD = "a long pass phrase"
 CHROMIUM = next(
@@ -130,6 +135,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     ):
         arguments = ("--email", address, "--name", name, "--role", role, "--password-stdin")
         found.command("user", "create", *arguments, stdin=PASSWORD)
+    with create_app(load(environ)).app_context():
+        begin_write()
+        change_setting("undo_seconds", 1)  # answers leave at once, nearly
+        db.session.commit()
+        db.engine.dispose()
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "app", "run", "--port", str(port)],
