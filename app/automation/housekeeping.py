@@ -14,9 +14,10 @@ from app.core.db import begin_write, db
 from app.core.jobs import is_stopping
 from app.core.outages import outage
 from app.core.settings_store import setting
-from app.integrations import context, deliveries
 from app.core.storage import StorageAway
+from app.integrations import context, deliveries
 from app.mail.models import InboundEmail, InboundState, RawEmail
+from app.search import upkeep
 from app.tickets import attachments, lifecycle, person_merging, undoing
 from app.tickets.models import DecisionRecord, Ticket
 from app.tickets.timeline import System
@@ -41,6 +42,7 @@ def tidy(now: datetime) -> None:
     forget_old(now)
     _sweep_files(now)
     alarms.tell(now)
+    upkeep.merge()
     if now.minute == HOURLY_MINUTE:
         forget_raw_mails(now)
         deliveries.forget_old(now)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from app.search import upkeep
+
 TABLES = ("ticket", "comment", "person", "person_email")
 
 
@@ -41,8 +43,9 @@ def index_built_afterwards(connection: sa.Connection) -> Iterator[None]:
     for name, _ in triggers:
         connection.execute(sa.text(f"drop trigger {name}"))
     yield
-    connection.exec_driver_sql("insert into search_ticket (search_ticket) values ('rebuild')")
-    connection.exec_driver_sql("insert into search_note (search_note) values ('rebuild')")
-    connection.exec_driver_sql("insert into search_article (search_article) values ('rebuild')")
+    for table in upkeep.TABLES:
+        connection.exec_driver_sql(f"insert into {table} ({table}) values ('rebuild')")
+        while upkeep.merge_step(connection, table):
+            pass
     for _, statement in triggers:
         connection.exec_driver_sql(statement)

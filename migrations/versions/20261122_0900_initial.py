@@ -2016,9 +2016,9 @@ def _search_index_sqlite() -> None:
     for name, columns in (("search_ticket", _COLUMNS), ("search_note", "words")):
         fts = f"fts5({columns}, content='{name}_words', {options})"
         execute(f"create virtual table {name} using {fts}")
-        # Merging less often shortens the longest writes (p99 of a comment 22 to 8 ms measured), and
-        # a burst of new tickets does not stop for it (a new ticket's mean 1.1 to 0.75 ms).
-        for option, value in (("automerge", 16), ("crisismerge", 64)):
+        # Housekeeping merges (app/search/upkeep.py), not whoever opens a ticket; so many small
+        # segments are merged at once only where none was for too long.
+        for option, value in (("automerge", 0), ("crisismerge", 64)):
             execute(f"insert into {name} ({name}, rank) values ('{option}', {value})")
 
     _sqlite_trigger("ticket_insert", "after insert on ticket", _put("t.id = new.id"))
