@@ -121,7 +121,7 @@ def page(category_id: int, *, after: int = 0) -> tuple[list[Card], bool]:
 
 
 def article(article_id: int) -> Reading:
-    """One article; one statement.
+    """One article; cached.
 
     Raises:
         NotFound: there is none that customers may read.
@@ -130,7 +130,11 @@ def article(article_id: int) -> Reading:
 
 
 def related(reading: Reading) -> list[Card]:
-    """Others of its category, those whose titles share words with it first; one statement."""
+    """Others of its category, those with words of its title first; cached."""
+    return reference_for(("kb-related", reading.id), lambda: _related(reading))
+
+
+def _related(reading: Reading) -> list[Card]:
     q = search.any_word(reading.title)
     others = READABLE.where(
         Article.category_id == reading.category_id, Article.id != reading.id

@@ -17,7 +17,7 @@ from app.core.paging import Cursor, Order
 from app.knowledge import public, search
 from app.knowledge.models import Article, ArticleCategory, ArticleRevision, Audience, State
 from app.knowledge.rendering import excerpt
-from app.knowledge.voting import COUNTS, Votes
+from app.knowledge.voting import HELPFUL, SAID, Votes
 
 ROWS = 25
 FOUND = 50
@@ -62,11 +62,11 @@ ROW = (
         Article.deleted_at,
         Article.updated_at,
         ArticleCategory.name.label("category"),
-        sa.func.coalesce(COUNTS.c.helpful, 0).label("helpful"),
-        sa.func.coalesce(COUNTS.c.said, 0).label("votes"),
+        HELPFUL,
+        SAID,
     )
+    .select_from(Article)
     .join(ArticleCategory, ArticleCategory.id == Article.category_id)
-    .outerjoin(COUNTS, COUNTS.c.article_id == Article.id)
 )
 
 
@@ -125,9 +125,8 @@ def get(article_id: int) -> Article:
 
 def votes_of(article_id: int) -> Votes:
     """One statement."""
-    wanted = sa.select(COUNTS.c.helpful, COUNTS.c.said).where(COUNTS.c.article_id == article_id)
-    row = db.session.execute(wanted).one_or_none()
-    return Votes(row.helpful, row.said) if row else Votes(0, 0)
+    wanted = sa.select(HELPFUL, SAID).select_from(Article).where(Article.id == article_id)
+    return Votes(*db.session.execute(wanted).one())
 
 
 def revisions(article_id: int) -> Sequence[Any]:
@@ -188,5 +187,5 @@ def _row(row: Any) -> DeskRow:
             public.article_path(row.id, row.slug) if is_public and not row.deleted_at else ""
         ),
         updated_at=row.updated_at,
-        votes=Votes(row.helpful, row.votes),
+        votes=Votes(row.helpful, row.said),
     )

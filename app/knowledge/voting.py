@@ -12,7 +12,7 @@ from flask import current_app
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.db import db
-from app.knowledge.models import ArticleVote
+from app.knowledge.models import Article, ArticleVote
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,11 @@ def vote_of(article_id: int, visitor: str) -> bool | None:
     )
 
 
-# Of each article: how many votes, and how many of them helpful.
-COUNTS = (
-    sa.select(
-        ArticleVote.article_id,
-        sa.func.count().label("said"),
-        sa.func.count().filter(ArticleVote.is_helpful).label("helpful"),
-    )
-    .group_by(ArticleVote.article_id)
-    .subquery("votes")
-)
+def _count(*only: sa.ColumnExpressionArgument[bool]) -> sa.ScalarSelect[int]:
+    votes = sa.select(sa.func.count()).select_from(ArticleVote)
+    its = votes.where(ArticleVote.article_id == Article.id, *only)
+    return its.correlate(Article).scalar_subquery()
+
+
+# Columns for a select of articles; looked up by key for each row that is shown.
+SAID, HELPFUL = _count().label("said"), _count(ArticleVote.is_helpful).label("helpful")
