@@ -30,13 +30,13 @@ class Program:
             f"/api/v1{path}", method=method, json=body, headers=self.headers, buffered=True
         )
         assert answer.status_code == expect, answer.text
-        return answer.get_json()
+        return answer.get_json(silent=True)
 
     def get(self, path: str, **query: Any) -> Any:
         """What is read at *path*."""
         answer = self.client.get(f"/api/v1{path}", query_string=query, headers=self.headers)
         assert answer.status_code == 200, answer.text
-        return answer.get_json()
+        return answer.get_json(silent=True)
 
     def open_ticket(self, **fields: Any) -> Any:
         """A new ticket as the API answers it."""
