@@ -8,9 +8,10 @@ the rest. Series differ by a pattern too, not by colour alone.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -63,6 +64,16 @@ def shares(name: str, labels: tuple[str, ...], series: tuple[Series, ...]) -> Ma
     )
 
 
+@cache
+def _pygal() -> Any:
+    """The library, in the processes that draw: it takes six megabytes."""
+    import pygal
+
+    # It hooks into all imports for maps, which nobody here has, and Python warns about such hooks.
+    sys.meta_path[:] = [hook for hook in sys.meta_path if type(hook).__module__ != "pygal"]
+    return pygal
+
+
 def _drawn(
     name: str,
     kind: str,
@@ -72,9 +83,7 @@ def _drawn(
     height: int,
     **options: Any,
 ) -> Markup:
-    import pygal  # half a second and some megabytes, for these pages alone
-
-    chart = getattr(pygal, kind)(
+    chart = getattr(_pygal(), kind)(
         js=(),
         css=(),
         no_prefix=True,

@@ -191,7 +191,7 @@ def _measures() -> list[Measure]:
         )
     for target in (None, *Target):
         name = target.label if target else "SLA targets"
-        what = _TIMES[target] if target else "any response, or the resolution"
+        what = _TIMES[target] if target else "a response or the resolution"
         key = f"sla_{target.value}" if target else "sla"
         found += [
             Measure(
