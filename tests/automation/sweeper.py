@@ -1,24 +1,18 @@
-"""A process that sweeps until nothing is due: ``python -m tests.automation.sweeper NOW``."""
+"""A process that sweeps until nothing is due."""
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
+from multiprocessing.synchronize import Barrier
 
 from app import create_app
 from app.automation import escalation
+from app.settings import load
 
 
-def main(now: datetime) -> None:
-    """Say "ready" once the application is up, wait for a line, then sweep."""
-    with create_app().app_context():
-        print("ready", flush=True)  # noqa: T201 - the parent waits for it
-        sys.stdin.readline()
-        while True:
-            swept = escalation.sweep(now)
-            if swept == escalation.Swept():
-                return
-
-
-if __name__ == "__main__":
-    main(datetime.fromisoformat(sys.argv[1]))
+def work(start: Barrier, environ: dict[str, str], now: datetime) -> None:
+    """Wait at *start* once the application is up, then sweep."""
+    with create_app(load(environ)).app_context():
+        start.wait()
+        while escalation.sweep(now) != escalation.Swept():
+            pass

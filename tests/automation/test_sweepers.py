@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,7 +25,9 @@ from app.tickets import clocks
 from app.tickets.models import SlaClock, Ticket, TicketEvent
 from app.tickets.words import ClockState, EventKind, Priority
 from tests import servers
+from tests.automation.sweeper import work
 from tests.factories import make_agent, make_ticket
+from tests.forks import together, wait_for
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NOW = START + timedelta(hours=7)
@@ -81,32 +79,6 @@ def _fill() -> None:
             db.session.add_all(SlaClock(ticket_id=ticket.id, **row) for row in new.rows)
 
 
-@contextmanager
-def _sweepers(environ: dict[str, str]) -> Iterator[list[subprocess.Popen[str]]]:
-    """Processes that begin at the same moment."""
-    with ExitStack() as stack:
-        found = []
-        for _ in range(PROCESSES):
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.automation.sweeper", NOW.isoformat()],
-                env={**os.environ, **environ},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            stack.enter_context(process)
-            stack.callback(process.kill)
-            found.append(process)
-        for process in found:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in found:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        yield found
-
-
 def _told() -> int:
     close_session()
     count = sa.select(sa.func.count()).where(
@@ -119,17 +91,16 @@ def _told() -> int:
 def test_every_clock_is_told_once_by_sweepers_that_are_killed(desk: dict[str, str]) -> None:
     chance = random.Random()  # whatever the moment, nothing is lost or told twice
     for _ in range(ROUNDS_OF_KILLS):
-        with _sweepers(desk) as running:
-            enough = _told() + chance.randint(1, 20)
-            while _told() < enough:
-                time.sleep(0.001)
+        enough = _told() + chance.randint(1, 20)
+        with together(PROCESSES, work, desk, NOW) as running:
+            wait_for(_told, enough)
             for process in running:
                 process.kill()
                 time.sleep(chance.uniform(0, 0.02))
     assert _told() < LATE + NEAR  # they were killed in the midst of it
 
-    with _sweepers(desk) as running:
-        assert [process.wait(timeout=60) for process in running] == [0] * PROCESSES
+    with together(PROCESSES, work, desk, NOW) as running:
+        assert [process.end() for process in running] == [0] * PROCESSES
 
     _assert_told_once()
 

@@ -1,30 +1,26 @@
-"""A process that reads or sends mail: ``python -m tests.channels.mail_worker read MINUTES``."""
+"""A process that reads or sends mail."""
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime, timedelta
+from multiprocessing.synchronize import Barrier
 
 from app import create_app
 from app.channels import inbound_email
 from app.core.clock import utcnow
 from app.mail import delivery
+from app.settings import load
 
 
-def main(what: str, minutes: int) -> None:
-    """Say "ready" once the application is up, wait for a line, then work as if *minutes* later."""
+def work(start: Barrier, environ: dict[str, str], what: str, minutes: int) -> None:
+    """Wait at *start* once the application is up, then "read" or "send" as if *minutes* later."""
 
     def clock() -> datetime:
         return utcnow() + timedelta(minutes=minutes)
 
-    with create_app().app_context():
-        print("ready", flush=True)  # noqa: T201 - the parent waits for it
-        sys.stdin.readline()
+    with create_app(load(environ)).app_context():
+        start.wait()
         if what == "read":
             inbound_email.process_due(clock)
         else:
             delivery.send_due(clock)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
+import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +19,8 @@ from app.core.db import begin_write, close_session, db
 from app.mail import delivery, outbox, receiving
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
 from app.tickets.models import Comment, Ticket
+from tests.channels.mail_worker import work
+from tests.forks import together, wait_for
 from tests.mail.smtp import Inbox
 
 PROCESSES = 2
@@ -32,48 +31,19 @@ LEASE_MINUTES = 6  # each round plays so much later, when the leases of the dead
 pytestmark = [pytest.mark.real_commits, pytest.mark.slow]
 
 
-@contextmanager
-def workers(
-    environ: dict[str, str], what: str, minutes: int, count: int = PROCESSES
-) -> Iterator[list[subprocess.Popen[str]]]:
-    """Processes that begin at the same moment."""
-    with ExitStack() as stack:
-        found = []
-        for _ in range(count):
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.channels.mail_worker", what, str(minutes)],
-                env={**os.environ, **environ},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            stack.enter_context(process)
-            stack.callback(process.kill)
-            found.append(process)
-        for process in found:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in found:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        yield found
-
-
 def killed_and_finished(environ: dict[str, str], what: str, done: Callable[[], int]) -> None:
     """Let workers run and be killed in their midst, some rounds; then let them finish."""
     chance = random.Random()  # whatever the moment, the outcome is the same
     for number in range(ROUNDS_OF_KILLS):
-        with workers(environ, what, number * LEASE_MINUTES) as running:
-            enough = done() + chance.randint(1, 15)
-            while done() < enough:
-                time.sleep(0.001)
+        enough = done() + chance.randint(1, 15)
+        with together(PROCESSES, work, environ, what, number * LEASE_MINUTES) as running:
+            wait_for(done, enough)
             for process in running:
                 process.kill()
                 time.sleep(chance.uniform(0, 0.02))
     assert done() < MAILS  # they were killed in the midst of it
-    with workers(environ, what, ROUNDS_OF_KILLS * LEASE_MINUTES) as running:
-        assert [process.wait(timeout=60) for process in running] == [0] * PROCESSES
+    with together(PROCESSES, work, environ, what, ROUNDS_OF_KILLS * LEASE_MINUTES) as running:
+        assert [process.end() for process in running] == [0] * PROCESSES
 
 
 def count(statement: sa.Select[Any]) -> int:
@@ -136,19 +106,19 @@ def test_a_death_between_the_servers_yes_and_our_commit_sends_one_mail_twice(
 ) -> None:
     environ, inbox = desk
     queue(1)
-    with workers(environ, "send", 0, count=1) as [sender]:
+    with together(1, work, environ, "send", 0) as [sender]:
 
         def take_and_kill(envelope: Envelope) -> str:
             sender.kill()
-            sender.wait(timeout=10)
+            assert sender.is_over()
             return "250 OK"
 
         inbox.after_data = take_and_kill
-        assert sender.wait(timeout=30) < 0
+        assert sender.end() == -signal.SIGKILL
     inbox.after_data = lambda envelope: "250 OK"
     for minutes in (1, LEASE_MINUTES, 2 * LEASE_MINUTES):
-        with workers(environ, "send", minutes, count=1) as [sender]:
-            assert sender.wait(timeout=30) == 0
+        with together(1, work, environ, "send", minutes) as [sender]:
+            assert sender.end() == 0
     assert len(inbox.mails) == 2
     assert len({mail.message_id for mail in inbox.mails}) == 1
 
@@ -165,8 +135,8 @@ def test_a_slow_servers_mail_stays_its_senders(
 
     def answer_late(envelope: Envelope) -> str:
         time.sleep(2.1)
-        with workers(environ, "send", 0, count=1) as [other]:
-            assert other.wait(timeout=30) == 0
+        with together(1, work, environ, "send", 0) as [other]:
+            assert other.end() == 0
         return "250 OK"
 
     inbox.after_data = answer_late

@@ -65,6 +65,8 @@ class LongWriter:
 @pytest.fixture
 def writer(desk: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LongWriter]:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.3)
+    close_session()
+    db.engine.dispose()  # connections that know the longer wait
     writer = LongWriter(tmp_path)
     yield writer
     writer.other.close()

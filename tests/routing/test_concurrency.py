@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,13 +23,10 @@ from app.tickets.models import Ticket, TicketEvent
 from app.tickets.words import EventKind
 from tests import servers
 from tests.factories import make_agent
+from tests.forks import processes
 from tests.routing import process
 
 AGENTS, PROCESSES, TICKETS = 10, 8, 200
-
-# Forked from a process that has loaded the application and opened nothing.
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["tests.routing.process"])
 
 pytestmark = [pytest.mark.real_commits, pytest.mark.slow]
 

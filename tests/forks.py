@@ -1,0 +1,75 @@
+"""Processes forked from one that has loaded the application and opened nothing.
+
+Started as commands, each would load it anew, which takes longer than what most of them do.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+SECONDS = 60  # for all to come up, and for each to end
+
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(
+    ["tests.automation.sweeper", "tests.channels.mail_worker", "tests.routing.process"]
+)
+
+
+@contextmanager
+def together(count: int, work: Callable[..., None], *arguments: Any) -> Iterator[list[Forked]]:
+    """*count* processes that call *work* with a barrier and *arguments*; begun, in the body.
+
+    Whoever still lives at the end is killed.
+    """
+    start = processes.Barrier(count + 1, timeout=SECONDS)
+    arguments = work, start, *arguments
+    with ExitStack() as stack:
+        found = []
+        for _ in range(count):
+            process = processes.Process(target=_politely, args=arguments, daemon=True)
+            process.start()
+            stack.callback(process.join, SECONDS)
+            stack.callback(process.kill)
+            found.append(Forked(process))
+        start.wait()
+        yield found
+
+
+def _politely(work: Callable[..., None], *arguments: Any) -> None:
+    """Whoever watches them gets its turn, however busy they keep the machine."""
+    os.nice(10)
+    work(*arguments)
+
+
+def wait_for(count: Callable[[], int], enough: int) -> None:
+    """Until *count* has come to *enough*."""
+    deadline = time.monotonic() + SECONDS
+    while count() < enough:
+        assert time.monotonic() < deadline, f"no more than {count()} of {enough}"
+        time.sleep(0.001)
+
+
+class Forked:
+    """One of them."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        self._process = process
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def is_over(self, seconds: float = SECONDS) -> bool:
+        """Whether it ends in time; any thread may ask."""
+        return bool(wait([self._process.sentinel], seconds))
+
+    def end(self) -> int | None:
+        """How it ended (negative: the signal), None where it does not; for one thread alone."""
+        self._process.join(SECONDS)
+        return self._process.exitcode
