@@ -43,6 +43,10 @@ class ApiBlueprint(Blueprint):
 
     ARGUMENTS_PARSER = Parser()
 
+    def arguments(self, schema: Any, **options: Any) -> Any:
+        """As the base; a schema is made once, not for each request, which copies all its fields."""
+        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+
     def _store_endpoint_docs(self, endpoint: str, obj: Any, *args: Any, **options: Any) -> None:
         """The summary is said beside the view: its docstring is all description."""
         super()._store_endpoint_docs(endpoint, obj, *args, **options)
