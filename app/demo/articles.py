@@ -25,8 +25,9 @@ def write(rng: Random, *, supervisor: Person, agents: Sequence[Person], now: dat
         )
         for name, description in CATEGORIES.items()
     }
-    for sketch in ARTICLES:
-        at = now - timedelta(days=rng.randrange(20, 380), minutes=rng.randrange(600))
+    ages = sorted((rng.randrange(20, 380) for _ in ARTICLES), reverse=True)
+    for sketch, age in zip(ARTICLES, ages, strict=True):
+        at = now - timedelta(days=age, minutes=rng.randrange(600))
         text = Text(
             title=sketch.title,
             summary=sketch.summary,

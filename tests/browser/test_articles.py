@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import sign_in
-from tests.browser.test_accessibility import check
+from tests.browser.test_accessibility import AXE, RUN, check
 
 pytestmark = pytest.mark.browser
 
@@ -52,7 +52,7 @@ def test_an_article_answers_before_a_ticket_and_in_a_reply(
     for path in ("/desk/articles", article, f"{article}/text"):
         check(writer, path)
 
-    guest = open_browser(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    guest = open_browser(viewport={"width": 320, "height": 700}, color_scheme="dark")
     guest.goto("/tickets/new")
     guest.get_by_label("Subject").press_sequentially("clean my kiln")
     offered = guest.get_by_role("region", name="Articles that may help").get_by_role("link")
@@ -74,6 +74,8 @@ def test_an_article_answers_before_a_ticket_and_in_a_reply(
     writer.get_by_role("button", name="Insert an article").click()
     field = writer.get_by_role("searchbox", name="Find an article")
     expect(field).to_be_focused()
+    writer.evaluate(AXE.read_text())
+    assert writer.evaluate(RUN) == []
     field.fill("kiln")
     writer.get_by_role("button", name="How do I clean the kiln?", exact=True).click()
     expect(reply).to_have_value(
