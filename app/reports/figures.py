@@ -201,7 +201,11 @@ def _marginals(rows: sa.Select[Any], *also: str) -> Any:
             sa.literal(dimension).label("dimension"),
             key.label("key"),
             *keys,
-            *(sa.func.sum(cells.c[name]).label(name) for name in (*sums, "found")),
+            # PostgreSQL's sum of sums is a decimal.
+            *(
+                sa.cast(sa.func.sum(cells.c[name]), sa.BigInteger).label(name)
+                for name in (*sums, "found")
+            ),
         ).group_by(*([] if dimension == "" else [key]), *keys)
 
     parts = [by("", sa.null())]
