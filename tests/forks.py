@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 
-SECONDS = 60  # for all to come up, and for each to end
+SECONDS = 120  # for all to come up, and for each to end
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
@@ -44,7 +44,7 @@ def together(count: int, work: Callable[..., None], *arguments: Any) -> Iterator
 
 def _politely(work: Callable[..., None], *arguments: Any) -> None:
     """Whoever watches them gets its turn, however busy they keep the machine."""
-    os.nice(10)
+    os.nice(3)
     work(*arguments)
 
 

@@ -147,7 +147,7 @@ def test_reading_goes_on_while_somebody_writes_for_long(desk: Flask) -> None:
         db.session.execute(sa.text("select 1"))  # the only writer, from here on
         started = monotonic()
         assert Context().run(client.get, "/account/").status_code == 200
-        assert monotonic() - started < 2
+        assert monotonic() - started < 4
         db.session.rollback()
         assert db.session.get_one(Person, agent.id).presence is Presence.AWAY
         close_session()

@@ -171,7 +171,7 @@ def fetcher(folder: Path, user: str, port: int) -> Iterator[subprocess.Popen[byt
         yield process
     finally:
         process.terminate()
-        assert process.wait(timeout=10) in (0, -signal.SIGKILL)
+        assert process.wait(timeout=30) in (0, -signal.SIGKILL)
 
 
 def is_idling() -> bool:
@@ -261,7 +261,7 @@ def test_a_mailbox_is_fetched_from_when_an_admin_adds_it_until_it_is_switched_of
             assert process.poll() is None
         finally:
             process.terminate()
-            assert process.wait(timeout=10) in (0, -signal.SIGTERM)
+            assert process.wait(timeout=30) in (0, -signal.SIGTERM)
         assert counts() == (1, 1)
 
 

@@ -25,7 +25,7 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path, Path
     assert bundled_redis.wait_until_it_answers(socket_path)
     yield process, socket_path, folder
     process.terminate()
-    process.wait(timeout=10)
+    process.wait(timeout=30)
 
 
 def test_only_this_user_can_reach_it(
@@ -55,7 +55,7 @@ def test_it_starts_after_a_kill_whatever_lies_in_its_folder(
         assert bundled_redis.wait_until_it_answers(socket_path)
     finally:
         again.terminate()
-        assert again.wait(timeout=10) == 0
+        assert again.wait(timeout=30) == 0
 
 
 def test_a_socket_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:

@@ -307,7 +307,7 @@ def test_a_worker_waits_for_the_migrations(tmp_path: Path) -> None:
         wait_until(lambda: Worker.count(connection=connection) == 1)
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=30)
 
 
 def test_a_worker_finishes_the_job_in_work_before_it_stops(tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ def test_a_worker_finishes_the_job_in_work_before_it_stops(tmp_path: Path) -> No
     try:
         wait_until(lambda: job.get_status() == "started")
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=30) == 0
     finally:
         process.kill()
     assert job.get_status() == "finished"
@@ -343,7 +343,7 @@ def test_the_scheduler_rings_for_every_job_at_once(tmp_path: Path) -> None:
     try:
         wait_until(lambda: len(queue) == len(SECONDS_BETWEEN))
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=30) == 0
     finally:
         process.kill()
     names = [job.func_name for job in queue.jobs]
@@ -395,6 +395,6 @@ def work_until(environ: dict[str, str], enough: Callable[[], bool]) -> None:
     try:
         wait_until(enough)
         process.terminate()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=30) == 0
     finally:
         process.kill()
