@@ -16,7 +16,8 @@ from flask import Flask, g
 from sqlalchemy import event
 from sqlalchemy.orm import Mapped, Session, UOWTransaction, mapped_column
 
-from app.core.db import Base, db
+from app.core.db import Base
+from app.core.statements import Read
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ class Stamp(Base):
 
 
 READ_STAMP = sa.select(Stamp.value).where(Stamp.id == 1)
+_STAMP: Read[Any] = Read(READ_STAMP)
 _kept: dict[str, tuple[int, Any]] = {}
 _brief: dict[str, tuple[float, Any]] = {}
 _many: OrderedDict[tuple[Hashable, ...], Any] = OrderedDict()
@@ -75,7 +77,8 @@ def current_stamp() -> int:
     """
     stamp: int | None = g.get("reference_stamp")
     if stamp is None:
-        stamp = remember_stamp(db.session.scalar(READ_STAMP))
+        row = _STAMP.one()
+        stamp = remember_stamp(row.value if row else None)
     return stamp
 
 
