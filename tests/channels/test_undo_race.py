@@ -15,7 +15,8 @@ from app.mail.models import OutboundEmail, OutboundState
 from app.tickets import conversation, undoing
 from app.tickets.models import Comment, ReplyDraft, Ticket
 from tests import factories
-from tests.channels.test_mail_workers import workers
+from tests.channels.mail_worker import work
+from tests.forks import together, wait_for
 from tests.mail.smtp import Inbox
 
 REPLIES = 40
@@ -60,11 +61,12 @@ def test_a_reply_is_sent_to_all_or_taken_back_from_all(
     environ, inbox = desk
     agent_id, made = replies()
     back = {made[-1][1]} if take_back(agent_id, *made[-1]) else set()
-    with workers(environ, "send", 1, count=2) as running:
+    with together(2, work, environ, "send", 1) as running:
+        wait_for(lambda: len(inbox.mails), 1)
         for ticket_id, comment_id in reversed(made[:-1]):  # they meet in the middle
             if take_back(agent_id, ticket_id, comment_id):
                 back.add(comment_id)
-        assert [process.wait(timeout=60) for process in running] == [0, 0]
+        assert [process.end() for process in running] == [0, 0]
     close_session()
     mails = db.session.execute(
         sa.select(OutboundEmail.comment_id, OutboundEmail.state, OutboundEmail.message_id)
