@@ -14,8 +14,7 @@ from app.api.etags import refuse_unread, tagged
 from app.api.v1 import answers, changes, examples
 from app.api.v1.blueprint import bp, documented, limited
 from app.api.v1.schemas import Line, Named, TicketDetail, TicketIn, status_field
-from app.api.v1.tickets import load, new_ticket
-from app.channels.intake import take_in
+from app.api.v1.tickets import load, new_ticket, open_once
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import NotFound
@@ -72,7 +71,7 @@ def put(data: dict[str, Any], value: str) -> ResponseReturnValue:
     is_new = number is None
     if is_new:
         whole = bp.ARGUMENTS_PARSER.parse(TicketPut(), request, location="json")
-        number = take_in(new_ticket({**whole, "external_id": key}, person), now=utcnow()).number
+        number = open_once(new_ticket({**whole, "external_id": key}, person)).number
         data = {name: data[name] for name in ("status", "assignee", "group") if name in data}
     assert number is not None  # noqa: S101  (found or opened)
     ticket = load(number, lock=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import IntegrityError
 
 from app.accounts.models import Person
 from app.api.access import agent, caller, token_required
@@ -17,11 +18,11 @@ from app.api.v1 import answers, changes, examples, schemas
 from app.api.v1.blueprint import bp, documented, limited
 from app.api.v1.references import agent_of, category_ids, group_of
 from app.channels import answers as replies
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import NewTicket, Opened, RequesterInput, take_in
 from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
-from app.core.errors import Forbidden, Invalid
+from app.core.errors import Conflict, Forbidden, Invalid
 from app.routing import assignment
 from app.search import conditions, lists
 from app.tickets import attachments, catalog, conversation, lifecycle, properties
@@ -108,7 +109,7 @@ def create(data: dict[str, Any]) -> ResponseReturnValue:
     new = new_ticket(data, person)
     begin_write()
     cache.forget_stamp()  # rules may have changed since the token was looked at
-    opened = take_in(new, now=utcnow())
+    opened = open_once(new)
     done()
     response = tagged(answers.detail(opened.id, person, now=utcnow()), 201)
     response.headers["Location"] = f"/api/v1/tickets/{opened.number}"
@@ -306,6 +307,19 @@ def statistics() -> ResponseReturnValue:
         by_category=found.by_category,
         by_assignee={str(key or "none"): count for key, count in found.by_assignee.items()},
     )
+
+
+def open_once(new: NewTicket) -> Opened:
+    """Take a ticket in; of two with one external id at the same moment, one is told to come again.
+
+    Raises:
+        Conflict: the external id is taken.
+    """
+    try:
+        return take_in(new, now=utcnow())
+    except IntegrityError:  # PostgreSQL: the other one has committed since we looked
+        db.session.rollback()
+        raise Conflict("A ticket with this external id is being opened. Ask again.") from None
 
 
 def new_ticket(data: dict[str, Any], person: Person) -> NewTicket:
