@@ -125,6 +125,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         "DESKHAND_MAIL_FROM": "support@desk.example",
         "DESKHAND_FORM_MIN_SECONDS": "0",
         "DESKHAND_RATE_LIMITS": "off",
+        "DESKHAND_OUTBOUND_ALLOW": "127.0.0.1",
     }
     found = Desk(f"http://127.0.0.1:{port}", inbox, environ)
     found.command("db", "upgrade")
