@@ -25,3 +25,7 @@ step "Tests on SQLite"
 .venv/bin/pytest -q -n 2 --dist loadfile $ignored "$@"
 step "Tests on PostgreSQL"
 TEST_DATABASE_URL=postgresql .venv/bin/pytest -q -n 2 --dist loadfile $ignored "$@"
+if [ $# = 0 ]; then
+    step "Requirements: each line shown by a test"
+    .venv/bin/python -m tests.requirements.proof
+fi
