@@ -17,6 +17,7 @@ from flask_migrate import upgrade
 from app import create_app
 from app.accounts.models import Person
 from app.accounts.tokens import make_token
+from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import db
 from app.settings import load
@@ -38,7 +39,7 @@ def shared(tmp_path: Path) -> Iterator[Flask]:
         "DESKHAND_LOG_LEVEL": "ERROR",
     }
     if os.environ.get("TEST_DATABASE_URL"):
-        environ["DESKHAND_DATABASE_URL"] = servers.postgres_url()
+        environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("imports")
     app = create_app(load(environ))
     app.testing = True
     with app.app_context():
@@ -46,6 +47,7 @@ def shared(tmp_path: Path) -> Iterator[Flask]:
     yield app
     with app.app_context():
         db.engine.dispose()
+    cache.clear()
 
 
 @pytest.mark.real_commits

@@ -11,6 +11,7 @@ from flask_migrate import upgrade
 
 from app import create_app
 from app.accounts.tokens import make_token
+from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import db
 from app.extensions import limiter
@@ -40,6 +41,7 @@ def limited(tmp_path: Path) -> Iterator[Flask]:
     with app.app_context():
         db.engine.dispose()
     limiter.enabled = limiter._storage_dead = False
+    cache.clear()
 
 
 @pytest.mark.real_commits

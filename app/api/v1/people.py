@@ -423,7 +423,7 @@ def _register_external(
     @bp.arguments(schema(partial=True), example=example)
     @bp.response(200, shown, example=kind.example)
     @bp.alt_response(201, schema=shown, description="Made.", example=kind.example, success=True)
-    @documented(400, 403, 409)
+    @documented(400, 403, 404, 409)
     def put(data: Data, value: str) -> ResponseReturnValue:
         """The same request twice makes one, so that an import may be run again."""
         person = allowed(kind.write)
