@@ -10,14 +10,15 @@ import http.client
 import statistics
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from tempfile import gettempdir
 
+from app.core.clock import utcnow
 from benchmarks import desk
 from benchmarks.client import Browser
 
 MOST = 250  # times the floor's page
-PERIODS = ("last_month", "last_30_days", "this_month")
 EVERYTHING = "/reports/tickets.csv?measure=created&start=2020-01-01&end=2029-12-01"
 
 
@@ -32,14 +33,20 @@ def main() -> None:
     with desk.floor(folder) as floor, desk.desk(folder) as (port, pid):
         browser = Browser(port)
         browser.sign_in("supervisor@demo.example", desk.PASSWORD)
-        print("| page | p50 ms | times the floor, at most 250 |\n| --- | --: | --: |")
-        for name in PERIODS:
+        print(f"| page | p50 ms | times the floor, at most {MOST} |\n| --- | --: | --: |")
+        _time(port, "/reports/", browser.headers)  # the library is loaded
+        _time(port, "/reports/", browser.headers)
+        anew, again, floors = [], [], []
+        for back in range(options.times):
             # In turn with the floor, so that what else the machine does hits both.
-            pages, floors = [], []
-            for _ in range(options.times):
-                floors += [_time(floor, "/", {}) for _ in range(5)]
-                pages.append(_time(port, f"/reports/?period={name}", browser.headers))
-            page, bare = statistics.median(pages), statistics.median(floors)
+            floors += [_time(floor, "/", {}) for _ in range(5)]
+            last = utcnow().date() - timedelta(days=back)
+            path = f"/reports/?start={last - timedelta(days=30)}&end={last}"
+            anew.append(_time(port, path, browser.headers))
+            again += [_time(port, path, browser.headers) for _ in range(4)]
+        bare = statistics.median(floors)
+        for name, times in (("a month, made anew", anew), ("the same month again", again)):
+            page = statistics.median(times)
             print(f"| {name} | {page * 1000:.0f} | {page / bare:.0f} |", flush=True)
         _export(port, pid, browser.headers)
 

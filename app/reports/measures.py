@@ -18,6 +18,7 @@ from app.reports.sources import (
     decided,
     reopened,
     resolved,
+    solved_elsewhen,
     without_clock,
 )
 from app.tickets.words import Status, Target
@@ -73,7 +74,7 @@ def _done(source: Callable[[datetime, datetime, Cut], Any], without: Target | No
 
 def _solved(start: datetime, end: datetime, cut: Cut) -> Counted:
     now = sa.select(resolved(start, end, cut).c.id)
-    either = sa.union(now, reopened(start, end, cut)).subquery("solved")
+    either = sa.union_all(now, solved_elsewhen(start, end, cut)).subquery("solved")
     return sa.select(either.c.id, either.c.id.label("ticket_id"))
 
 

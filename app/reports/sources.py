@@ -230,6 +230,18 @@ def reopened(start: datetime, end: datetime, cut: Cut) -> sa.Select[int]:
     )
 
 
+def solved_elsewhen(start: datetime, end: datetime, cut: Cut) -> sa.Select[int]:
+    """Those of `reopened` that `resolved` does not have: open now, or done at another time."""
+    return reopened(start, end, cut).where(
+        sa.or_(
+            Ticket.finished_at.is_(None),
+            Ticket.finished_at < start,
+            Ticket.finished_at >= end,
+            Ticket.status == Status.CANCELLED,
+        )
+    )
+
+
 def without_clock(ticket_id: Any, target: Target) -> Condition:
     """No clock of *target* was met or missed on the ticket: it is not compliant, nor late."""
     its = sa.select(SlaClock.id).where(

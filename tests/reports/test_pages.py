@@ -118,6 +118,7 @@ def test_charts_keep_to_the_content_policy_and_name_their_series(
     assert all('tabindex="-1"' in link for one in drawn for link in re.findall(r"<a [^>]*>", one))
 
 
+@pytest.mark.requirement("X57")
 @pytest.mark.parametrize("count", [1, 12])
 def test_a_report_costs_few_statements_however_many_tickets(
     client: FlaskClient, boss: Person, statements: list[str], count: int
