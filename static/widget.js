@@ -66,11 +66,11 @@
     button { cursor: pointer; border: 0; background: none; color: inherit; }
     :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
     svg { inline-size: 22px; block-size: 22px; fill: none; stroke: currentColor; stroke-width: 1.75; stroke-linecap: round; stroke-linejoin: round; flex: none; }
-    .launcher { display: flex; align-items: center; gap: 10px; min-block-size: 48px; padding: 0 20px 0 16px; border-radius: 99px; background: var(--accent); color: var(--on-accent); font-weight: 600; box-shadow: 0 1px 2px oklch(.2 .02 75 / .16), 0 8px 28px oklch(.2 .02 75 / .24); }
+    .launcher { display: flex; align-items: center; gap: 10px; min-block-size: 48px; padding-inline: 16px 20px; border-radius: 99px; background: var(--accent); color: var(--on-accent); font-weight: 600; box-shadow: 0 1px 2px oklch(.2 .02 75 / .16), 0 8px 28px oklch(.2 .02 75 / .24); }
     .launcher:focus-visible { outline-offset: 3px; }
     .count { min-inline-size: 22px; padding: 0 7px; border-radius: 99px; background: var(--on-accent); color: var(--accent); font-size: 13px; text-align: center; }
     .window { display: flex; flex-direction: column; inline-size: min(372px, calc(100vw - 32px)); max-block-size: calc(100dvh - 32px); border: 1px solid var(--line); border-radius: 14px; background: var(--surface); color: var(--text); overflow: hidden; box-shadow: 0 12px 48px oklch(.2 .02 75 / .28); }
-    header { display: flex; align-items: start; gap: 12px; padding: 16px 12px 16px 20px; background: var(--accent); color: var(--on-accent); }
+    header { display: flex; align-items: start; gap: 12px; padding-block: 16px; padding-inline: 20px 12px; background: var(--accent); color: var(--on-accent); }
     header div { flex: 1; min-inline-size: 0; overflow-wrap: anywhere; }
     h2 { font-size: 17px; line-height: 24px; font-weight: 600; }
     header p { font-size: 14px; line-height: 20px; }
@@ -86,13 +86,13 @@
     .send { min-block-size: 44px; padding: 0 18px; border-radius: 8px; background: var(--accent); color: var(--on-accent); font-weight: 600; }
     .send[aria-disabled="true"] { opacity: .6; cursor: default; }
     .trap { position: absolute; inset-inline-start: -9999px; inline-size: 1px; block-size: 1px; overflow: hidden; }
-    .talk { display: flex; flex-direction: column; flex: 1; block-size: 520px; min-block-size: 0; }
+    .talk { display: flex; flex-direction: column; flex: 1 1 520px; min-block-size: 0; }
     .scroll { flex: 1; min-block-size: 0; overflow: auto; padding: 20px; background: var(--well); overscroll-behavior: contain; }
     ol { display: grid; gap: 14px; list-style: none; }
     li { display: grid; gap: 3px; justify-self: start; max-inline-size: 88%; }
     li.visitor { justify-self: end; }
-    .bubble { padding: 9px 13px; border: 1px solid var(--line); border-radius: 12px 12px 12px 3px; background: var(--surface); white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext; }
-    .visitor .bubble { border-color: transparent; border-radius: 12px 12px 3px; background: var(--tint); }
+    .bubble { padding: 9px 13px; border: 1px solid var(--line); border-radius: 12px; border-end-start-radius: 3px; background: var(--surface); white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext; }
+    .visitor .bubble { border-color: transparent; border-end-start-radius: 12px; border-end-end-radius: 3px; background: var(--tint); }
     .bubble a { color: inherit; text-underline-offset: 3px; }
     small { color: var(--soft); font-size: 13px; line-height: 18px; }
     .visitor small { text-align: end; }
@@ -264,7 +264,7 @@
     const isMine = message.from === "visitor";
     const who = isMine ? text("you") : message.name || text("agent");
     return make("li", { class: message.from, "data-id": message.id },
-      make("small", {}, make("bdi", {}, who), ", ", make("time", { datetime: message.at }, clock(message.at))),
+      make("small", {}, make("bdi", {}, who), ", ", make("time", { datetime: message.at, dir: "auto" }, clock(message.at))),
       make("div", { class: "bubble" }, ...withLinks(message.text)),
       ...(message.has_files ? [make("small", {}, text("files"))] : []));
   }
