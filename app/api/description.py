@@ -49,8 +49,8 @@ CHAPTERS = {
 }
 LIMIT, _, PERIOD = RATE.partition(" per ")
 HEADERS: Spec = {
-    "X-RateLimit-Limit": f"Requests that a token has in a {PERIOD}.",
-    "X-RateLimit-Remaining": "Those that are left.",
+    "X-RateLimit-Limit": f"How often a token may ask for this in a {PERIOD}.",
+    "X-RateLimit-Remaining": "How often it still may.",
     "X-RateLimit-Reset": "When they are whole again, in seconds since 1970.",
 }
 RETRY = {"Retry-After": "Seconds to wait."}

@@ -13,7 +13,7 @@ from app.api.v1 import answers
 from app.core.db import db
 from app.integrations.models import WebhookDelivery
 from app.tickets import timeline
-from app.tickets.models import Ticket
+from app.tickets.models import Comment, Ticket
 from app.tickets.timeline import Line
 from app.tickets.words import EventKind, Visibility
 
@@ -29,7 +29,7 @@ TEAM = Person(id=0, name="", role=Role.ADMIN)  # sees all; stands in no database
 def make(delivery: WebhookDelivery, with_notes: bool) -> str | None:
     """The body for a delivery; None where its comment was taken back, or is internal.
 
-    Five statements. A note goes only where *with_notes* allows it, whatever was asked for.
+    Six statements. A note goes only where *with_notes* allows it, whatever was asked for.
     """
     row = db.session.execute(ONE, {"ticket_id": delivery.ticket_id}).one_or_none()
     if row is None:
@@ -39,7 +39,9 @@ def make(delivery: WebhookDelivery, with_notes: bool) -> str | None:
     data: dict[str, Any] = {"change": _change(facts, kind), "ticket": _cut(ticket, "description")}
     if kind in (EventKind.COMMENT, EventKind.NOTE):
         comment_id = int(facts["details"].get("comment", 0))
-        found = answers.comments(row.id, TEAM, comment_id)
+        at = db.session.scalar(sa.select(Comment.ticket_id).where(Comment.id == comment_id))
+        # A merge may have moved it to another ticket meanwhile.
+        found = answers.comments(at, TEAM, comment_id) if at is not None else []
         if not found or (found[0]["visibility"] == Visibility.INTERNAL.value and not with_notes):
             return None
         data["comment"] = _cut(found[0], "body")

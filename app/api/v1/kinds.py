@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from flask import jsonify, request
+from flask import jsonify
 from flask.typing import ResponseReturnValue
 from marshmallow import EXCLUDE, Schema, fields, validate
 
@@ -430,8 +430,3 @@ def words_of(columns: Sequence[Any], args: Mapping[str, Any]) -> list[sa.ColumnE
     if not text:
         return []
     return [sa.or_(*(column.icontains(text, autoescape=True) for column in columns))]
-
-
-def asked(name: str) -> bool:
-    """Whether the query names this word."""
-    return bool(request.args.get(name))
