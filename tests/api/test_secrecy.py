@@ -67,6 +67,26 @@ def test_customers_cannot_probe_by_filters(
     assert client.get(f"{V1}/{resource}", headers=auth).get_json()["total"] == 1
 
 
+@pytest.mark.requirement("X18")
+def test_a_note_moves_nothing_that_customers_see(client: FlaskClient, customer: Person) -> None:
+    agent = make_agent()
+    ticket = make_ticket(customer, assignee=agent)
+    auth, path = bearer(customer), f"{V1}/tickets/{ticket.number}"
+
+    def seen() -> tuple[str, str | None, str]:
+        shown = client.get(path, headers=auth)
+        return shown.text, shown.headers["ETag"], client.get(f"{V1}/tickets", headers=auth).text
+
+    before = seen()
+    note = {"body": "A difficult one", "visibility": "internal"}
+    team = bearer(agent)
+    assert client.post(f"{path}/comments", json=note, headers=team).status_code == 201
+    assert seen() == before
+    assert client.get(f"{V1}/tickets?sort=updated_at", headers=auth).status_code == 400
+    assert client.post(f"{path}/comments", json={"body": "Hi"}, headers=team).status_code == 201
+    assert seen() != before
+
+
 def test_an_external_id_that_is_taken_names_no_ticket(
     client: FlaskClient, ticket: Ticket, customer: Person
 ) -> None:
