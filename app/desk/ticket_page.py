@@ -73,6 +73,7 @@ ICONS = {
     EventKind.MERGED: "merge",
     EventKind.UNMERGED: "undo-2",
     EventKind.PARTICIPANT: "user-plus",
+    EventKind.CHAT_SEEN: "message-circle",
 }
 SOURCES = {
     Source.WEB: "in the portal",
