@@ -63,6 +63,7 @@ SETTINGS = {
     "MAIL_FROM": ("nonsense", "a@", "@", "a@b@c", "a b@c.example"),
     "TRUSTED_PROXIES": ("-1", "many", "11", "1.5", "²"),
     "RATE_LIMITS": ("perhaps", "2"),
+    "OUTBOUND_ALLOW": ("nonsense", "example.com", "10.0.0.1/8", "256.1.1.1", "10.0.0.0/33"),
     "FORM_MIN_SECONDS": ("soon", "-1", "nan", "inf", HUGE),
     "LOG_LEVEL": ("loud",),
     "SECRET_KEY": ("short",),

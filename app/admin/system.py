@@ -20,7 +20,8 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.core.jobs import Job, bells, last_runs
 from app.core.storage import storage
-from app.integrations.models import WebhookDelivery
+from app.integrations import health
+from app.integrations.models import EndpointHealth, Webhook, WebhookDelivery
 from app.mail import alarms
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
 from app.settings import Settings
@@ -71,7 +72,7 @@ def show() -> ResponseReturnValue:
     parts = (
         ("Workers and queue", _workers()),
         ("Jobs, last started", _jobs(now)),
-        ("Mail and webhooks", _mail()),
+        ("Mail and webhooks", [*_mail(), *_other_systems()]),
         ("Files and disk", _disk()),
         ("Versions", _versions()),
     )
@@ -135,6 +136,27 @@ def _count(
 ) -> sa.ScalarSelect[int]:
     some = sa.select(model.id).where(model.state == state).limit(COUNTED + 1).subquery()
     return sa.select(sa.func.count()).select_from(some).scalar_subquery()
+
+
+def _other_systems() -> list[Fact]:
+    """Webhooks and customer data; one statement."""
+    failing = sa.select(sa.func.count()).where(
+        EndpointHealth.failures > 0, EndpointHealth.key.startswith("webhook:")
+    )
+    stopped = sa.select(sa.func.count()).where(Webhook.stopped_because != "")
+    trouble = sa.select(EndpointHealth.error).where(
+        EndpointHealth.key == health.CONTEXT, EndpointHealth.failures > 0
+    )
+    parts = (failing, stopped, trouble)
+    fails, stops, error = db.session.execute(
+        sa.select(*(part.scalar_subquery() for part in parts))
+    ).one()
+    path = "/admin/webhooks"
+    return [
+        Fact("Webhooks that fail", str(fails), is_wrong=bool(fails), path=path),
+        Fact("Webhooks that were stopped", str(stops), is_wrong=bool(stops), path=path),
+        Fact("Customer data", error or "no trouble", is_wrong=bool(error), path="/admin/context"),
+    ]
 
 
 def _disk() -> list[Fact]:

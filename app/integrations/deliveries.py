@@ -144,14 +144,20 @@ def _next(
 
 
 def _claim(webhook_id: int, now: datetime) -> WebhookDelivery | None:
-    """Lease the row of a webhook that is due longest; committed."""
+    """Lease the row of a webhook that is due longest; committed. None, too, while others write."""
     begin_write()
-    row = db.session.scalar(
-        _CLAIM,
-        {"hook_id": webhook_id, "now": now, "lease": now + LEASE},
-        execution_options={"populate_existing": True, **_no_sync},
-    )
-    db.session.commit()
+    try:
+        row = db.session.scalar(
+            _CLAIM,
+            {"hook_id": webhook_id, "now": now, "lease": now + LEASE},
+            execution_options={"populate_existing": True, **_no_sync},
+        )
+        db.session.commit()
+    except sa.exc.OperationalError as error:
+        db.session.rollback()
+        if not is_busy(error):
+            raise
+        return None  # what is on its way still lands
     return row
 
 

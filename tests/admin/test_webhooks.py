@@ -119,6 +119,9 @@ def test_a_delivery_that_failed_is_seen_and_sent_again(client: FlaskClient, ada:
         assert number in client.get(f"{path}?state=waiting").text
         assert client.get(f"{path}?state=x").status_code == 422
         assert "Fails" in client.get("/admin/webhooks").text
+        system = client.get("/admin/system").text
+        assert "Webhooks that fail</dt>" in system, system
+        assert "Needs a look" in system.partition("Webhooks that fail</dt>")[2][:300]
         server.behave = says()
         [row] = rows(hook)
         again = f"{path}/{row.id}/resend"

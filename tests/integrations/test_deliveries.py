@@ -149,6 +149,16 @@ def test_a_reply_that_is_taken_back_is_not_told() -> None:
         assert server.got == []
 
 
+def test_a_comment_that_a_merge_has_moved_is_told_all_the_same() -> None:
+    with receiver() as server:
+        make_webhook(server.url, ["comment.created"])
+        one, two, agent = make_ticket(make_person()), make_ticket(make_person()), make_agent()
+        comment = conversation.reply(one, "On our way", by=agent, now=utcnow())
+        comment.ticket_id = two.id
+        assert deliver().delivered == 1
+        assert _told(server.got[0])["data"]["comment"]["body"] == "On our way"
+
+
 def test_events_of_a_ticket_arrive_in_order_though_one_fails_first() -> None:
     refused: list[str] = []
 
