@@ -400,7 +400,7 @@ register(SKILLS)
 @token_required
 @bp.arguments(PresenceIn, example={"presence": "busy"})
 @bp.response(200, AgentOut, example=AGENT | {"presence": "busy"})
-@documented(400, 403, 404)
+@documented(400, 403, 404, 409)
 def set_presence(data: Data, id: int) -> ResponseReturnValue:
     """One's own; an admin's token sets anybody's, such as a telephone system's."""
     person = allowed(Role.AGENT)
