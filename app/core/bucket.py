@@ -52,7 +52,11 @@ class Bucket:
         if parts.scheme == "s3+http":
             client["allow_http"] = True
         if authority := os.environ.get("SSL_CERT_FILE"):  # as for mail servers
-            client["root_certificate"] = Path(authority).read_bytes()
+            try:
+                client["root_certificate"] = Path(authority).read_bytes()
+            except OSError as error:
+                told = f"SSL_CERT_FILE cannot be read: {error.strerror}"
+                raise StorageAway(errno.EIO, told) from error
         keys: S3Config = {}
         if parts.username and parts.password:  # else those of the environment or the machine
             keys["access_key_id"] = unquote(parts.username)

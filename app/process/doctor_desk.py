@@ -24,6 +24,7 @@ from app.core.migrating import is_migrated
 from app.core.places import ROOT
 from app.core.sealing import Unreadable, unseal
 from app.core.storage import storage
+from app.integrations.models import Webhook
 from app.mail import alarms, trying
 from app.mail.credentials import imap_account
 from app.mail.models import InboundEmail, InboundState, Mailbox, OutboundEmail, OutboundState
@@ -53,6 +54,7 @@ def look_at_desk(settings: Settings) -> Iterator[Finding]:
             yield from careful("Files", newest_files, settings)
             yield from careful("Mailboxes", mailboxes, settings)
             yield from careful("Mail", mail, settings)
+            yield from careful("Webhooks", webhooks, settings)
         else:
             yield note("Mail and files", "not looked at", "See to the database first.")
         db.session.remove()
@@ -253,6 +255,13 @@ def mail(settings: Settings) -> Iterator[Finding]:
         yield note("Quarantine", f"{resting} mails rest there", "See /admin/mail/quarantine.")
     if not standing:
         yield fine("Mail", "nothing stands still")
+
+
+def webhooks(settings: Settings) -> Iterator[Finding]:
+    """Whether one was stopped, since nobody took what it sent."""
+    stopped = sa.select(Webhook.name, Webhook.stopped_because).order_by(Webhook.id)
+    for name, why in db.session.execute(stopped.where(Webhook.stopped_because != "")):
+        yield note("Webhooks", f"{name} was stopped: {why}", "See /admin/webhooks.")
 
 
 def _count(

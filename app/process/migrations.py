@@ -19,9 +19,9 @@ def wait_for_migrations(app: Flask) -> None:
     Raises:
         sqlalchemy.exc.OperationalError: the database does not answer.
     """
-    from app.core.places import ROOT
     from app.core.db import db
     from app.core.migrating import is_migrated
+    from app.core.places import ROOT
 
     tell_at = time.monotonic() + TELL_AFTER
     with app.app_context():

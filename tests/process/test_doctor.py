@@ -16,6 +16,7 @@ from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.sealing import seal
 from app.core.storage import Folder, storage
+from app.integrations.models import Webhook
 from app.mail.models import Incoming, MailboxPoll
 from app.process import doctor, doctor_desk
 from app.process.doctor import Finding, Level
@@ -217,6 +218,16 @@ def test_mailboxes_and_their_servers(desk: Flask) -> None:
     assert "its secret cannot be read" in wrongs(found)
     [told] = wrongs(doctor_desk.mail(settings_of(desk)))
     assert told == "Mail of imap@desk.example is not fetched: refused"
+
+
+def test_a_webhook_that_was_stopped(desk: Flask) -> None:
+    begin_write()
+    more = {"url": "https://a.example", "events": [], "secret": seal("x"), "created_at": utcnow()}
+    db.session.add(Webhook(name="Good", **more))
+    db.session.add(Webhook(name="Bad", is_active=False, stopped_because="410 Gone", **more))
+    db.session.commit()
+    [found] = doctor_desk.webhooks(settings_of(desk))
+    assert (found.level, found.told) == (Level.NOTE, "Bad was stopped: 410 Gone")
 
 
 def test_a_redis_without_workers(desk: Flask) -> None:

@@ -161,6 +161,18 @@ def test_every_part_comes_back_after_a_kill(shared_desk: Desk) -> None:
 
 
 @pytest.mark.slow
+def test_the_doctor_finds_nothing_wrong_with_it(shared_desk: Desk) -> None:
+    def asked() -> subprocess.CompletedProcess[str]:
+        address = {"DESKHAND_BASE_URL": f"http://127.0.0.1:{shared_desk.port}"}
+        return deskhand("doctor", folder=shared_desk.folder, **address)
+
+    wait_until(lambda: asked().returncode == 0, 90)  # every job has its turn first
+    told = asked()
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.splitlines()[-1].startswith("Nothing is wrong.")
+
+
+@pytest.mark.slow
 def test_a_killed_web_process_is_replaced_while_the_other_serves(shared_desk: Desk) -> None:
     web = children(shared_desk.process.pid)["web"]
     before = web_processes(web)
