@@ -11,9 +11,11 @@ step "Migrations: from empty to the models, on SQLite and PostgreSQL"
 
 # Tests that start whole desks come first and apart: they kill and wait, and what they need of both
 # databases they start themselves.
-alone="tests/backup tests/browser tests/faults tests/process tests/automation/test_sweepers.py
-    tests/channels/test_mail_workers.py tests/requirements/test_at_once.py
-    tests/routing/test_concurrency.py"
+alone="tests/backup tests/browser tests/faults tests/process tests/accounts/test_races.py
+    tests/automation/test_sweepers.py tests/channels/test_mail_workers.py
+    tests/channels/test_undo_race.py tests/integrations/test_workers.py
+    tests/requirements/test_at_once.py tests/routing/test_concurrency.py
+    tests/tickets/test_merge_race.py"
 ignored=
 if [ $# = 0 ]; then
     rm -rf .pytest_cache/v/requirements # what earlier runs have shown
