@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
+from flask import current_app
 
 from app.accounts import directory
 from app.accounts.models import Person, PersonEmail
@@ -16,6 +18,8 @@ from app.search.lists import Columns, tags_of
 from app.tickets import catalog, clocks, timeline
 from app.tickets.models import Attachment, Comment, SlaClock, Ticket, TicketEvent
 from app.tickets.queries import SHOWN_TO_CUSTOMERS
+
+Files = dict[int | None, list[dict[str, Any]]]
 
 ADDRESS = (
     sa.select(PersonEmail.address)
@@ -88,7 +92,9 @@ _FILES: Read[Any] = Read(
         Attachment.filename,
         Attachment.content_type,
         Attachment.size,
+        Ticket.number,
     )
+    .join(Ticket, Ticket.id == Attachment.ticket_id)
     .where(Attachment.ticket_id == sa.bindparam("ticket_id"))
     .order_by(Attachment.id)
 )
@@ -112,20 +118,21 @@ def tickets(rows: Sequence[sa.Row[Any]], viewer: Person) -> list[dict[str, Any]]
 def detail(ticket_id: int, viewer: Person, *, now: datetime) -> dict[str, Any]:
     """One ticket with comments and clocks."""
     found = tickets(_ONE.all(id=ticket_id), viewer)[0]
-    found["comments"] = comments(ticket_id, viewer)
+    files = _files(ticket_id, viewer)
+    found["attachments"] = files.get(None, [])
+    found["comments"] = comments(ticket_id, viewer, files=files)
     if viewer.is_agent:
         found["sla"] = [_clock(row, now) for row in _CLOCKS.all(ticket_id=ticket_id)]
     return found
 
 
-def comments(ticket_id: int, viewer: Person, comment_id: int | None = None) -> list[dict[str, Any]]:
+def comments(
+    ticket_id: int, viewer: Person, comment_id: int | None = None, files: Files | None = None
+) -> list[dict[str, Any]]:
     """Comments with authors and files, oldest first; a customer's are the public ones."""
     read = _FOR_AGENTS if viewer.is_agent else _FOR_CUSTOMERS
     rows = read.all(ticket_id=ticket_id, only=comment_id)
-    files: dict[int | None, list[dict[str, Any]]] = {}
-    for comment, file_id, filename, content_type, size in _FILES.all(ticket_id=ticket_id):
-        file = {"id": file_id, "filename": filename, "content_type": content_type, "size": size}
-        files.setdefault(comment, []).append(file)
+    files = _files(ticket_id, viewer) if files is None else files
     return [
         {
             "id": row.id,
@@ -140,6 +147,25 @@ def comments(ticket_id: int, viewer: Person, comment_id: int | None = None) -> l
         }
         for row in rows
     ]
+
+
+def _files(ticket_id: int, viewer: Person) -> Files:
+    """Files by their comment; None: sent with the description. ``url`` is their place on the pages,
+    for somebody signed in there.
+    """
+    side = "desk/tickets" if viewer.is_agent else "tickets"
+    base = f"{current_app.extensions['settings'].base_url}/{side}"
+    found: Files = {}
+    for row in _FILES.all(ticket_id=ticket_id):
+        file = {
+            "id": row.id,
+            "filename": row.filename,
+            "content_type": row.content_type,
+            "size": row.size,
+            "url": f"{base}/{row.number}/attachments/{row.id}/{quote(row.filename, safe='')}",
+        }
+        found.setdefault(row.comment_id, []).append(file)
+    return found
 
 
 def history(ticket_id: int) -> list[dict[str, Any]]:

@@ -39,7 +39,15 @@ COMMENT: dict[str, Any] = {
     "author_type": "agent",
     "body": "Please hold the reset button for five seconds.",
     "visibility": "public",
-    "attachments": [{"id": 88, "filename": "reset.txt", "content_type": "text/plain", "size": 9}],
+    "attachments": [
+        {
+            "id": 88,
+            "filename": "reset.txt",
+            "content_type": "text/plain",
+            "size": 9,
+            "url": "https://help.example.com/desk/tickets/TKT-7K2M9QXA/attachments/88/reset.txt",
+        }
+    ],
     "created_at": "2026-11-20T09:41:00+00:00",
 }
 LISTED: dict[str, Any] = {
@@ -68,6 +76,7 @@ LISTED: dict[str, Any] = {
 }
 TICKET: dict[str, Any] = {
     **LISTED,
+    "attachments": [],
     "comments": [COMMENT],
     "sla": [
         {
@@ -77,6 +86,7 @@ TICKET: dict[str, Any] = {
             "started_at": "2026-11-20T09:30:00+00:00",
             "due_at": "2026-11-20T17:30:00+00:00",
             "stopped_at": None,
+            "overdue_seconds": 0,
         }
     ],
 }

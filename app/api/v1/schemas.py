@@ -196,6 +196,16 @@ class TicketOut(Schema):
     version = fields.Integer()
 
 
+class FileOut(Schema):
+    """A file; ``url`` is its place on the pages, for somebody signed in there."""
+
+    id = fields.Integer(required=True)
+    filename = fields.String(required=True)
+    content_type = fields.String(required=True)
+    size = fields.Integer(required=True)
+    url = fields.String(required=True)
+
+
 class CommentOut(Schema):
     """A comment."""
 
@@ -204,13 +214,14 @@ class CommentOut(Schema):
     author_type = fields.String(metadata={"enum": ["requester", "agent", "system"]})
     body = fields.String(required=True)
     visibility = fields.Enum(Visibility, by_value=True)
-    attachments = fields.List(fields.Dict())
+    attachments = fields.List(fields.Nested(FileOut))
     created_at = fields.AwareDateTime()
 
 
 class TicketDetail(TicketOut):
     """A ticket with its comments, oldest first, and its SLA clocks."""
 
+    attachments = fields.List(fields.Nested(FileOut))
     sla = fields.List(fields.Nested(ClockOut))
     comments = fields.List(fields.Nested(CommentOut))
 
