@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,3 +42,18 @@ def test_two_secrets_make_two_signatures() -> None:
 def test_what_is_no_secret_is_none(text: str) -> None:
     assert not signing.is_secret(text)
     assert signing.is_secret(signing.make_secret())
+
+
+def test_the_handbooks_own_check_holds_for_our_signatures() -> None:
+    """Who copies it from docs/webhooks.md takes our messages, and no others."""
+    [code] = re.findall(r"```python\n(.*?)```", Path("docs/webhooks.md").read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102  (ours)
+    body = b'{"type": "webhook.test"}'
+    secret, other = signing.make_secret(), signing.make_secret()
+    headers = signing.headers(ID, body, [other, secret], now=AT)
+    assert names["is_ours"](secret, headers, body)
+    assert names["is_ours"](other, headers, body)
+    assert not names["is_ours"](signing.make_secret(), headers, body)
+    assert not names["is_ours"](secret, headers, body + b" ")
+    assert not names["is_ours"](secret, headers | {"webhook-timestamp": "1614265331"}, body)
