@@ -13,7 +13,7 @@ from werkzeug.exceptions import Unauthorized
 
 from app.accounts.access import person_or_none
 from app.accounts.models import Person
-from app.accounts.tokens import person_of_token
+from app.accounts.tokens import person_of_token, token_in
 from app.core.errors import Forbidden
 from app.extensions import csrf
 from app.web.limits import network
@@ -52,9 +52,9 @@ def agent() -> Person:
 
 def limited_by() -> str:
     """Whom a rate limit counts: the token, else the network address."""
-    header = request.headers.get("Authorization", "")
+    token = token_in(request.headers.get("Authorization", ""))  # one, however it is written
     # A hash: tokens stay out of Redis.
-    return sha256(header.encode()).hexdigest() if header else network()
+    return sha256(token.encode("utf-8", "replace")).hexdigest() if token else network()
 
 
 def _caller() -> Person:

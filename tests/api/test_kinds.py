@@ -436,3 +436,17 @@ def test_the_same_key_makes_one(client: FlaskClient, admin: Headers) -> None:
     again = client.post(f"{V1}/groups", json={"name": "Ovens"}, headers=auth)
     assert first.get_json() == again.get_json()
     assert db.session.scalar(sa.select(sa.func.count()).where(Group.name == "Ovens")) == 1
+
+
+@pytest.mark.requirement("X13")
+def test_a_change_is_whole_inside(client: FlaskClient, admin: Headers) -> None:
+    """Nothing has to be named, but a step that is named has to be one."""
+    made = client.post(f"{V1}/policies", json=KINDS["policies"][0](), headers=admin)
+    path = made.headers["Location"]
+    raised = client.patch(path, json={"escalations": [{"kind": "raise_priority"}]}, headers=admin)
+    assert raised.get_json()["escalations"] == [
+        {"target": None, "kind": "raise_priority", "priority": None}
+    ]
+    for step in ({"tag": "a"}, {"kind": "add_tag"}, {"kind": "reassign_group"}, {}):
+        answer = client.patch(path, json={"escalations": [step]}, headers=admin)
+        assert answer.status_code == 400, step

@@ -67,5 +67,8 @@ def test_a_token_that_asks_too_much_is_told_when_to_come_back(limited: Flask) ->
     assert last.content_type == "application/problem+json"
     assert last.headers["X-RateLimit-Remaining"] == "0"
     assert 0 < int(last.headers["Retry-After"]) <= 60
+    # The same token, however it is written.
+    for written in (f"bearer {token}", f"BEARER  {token}", f"Bearer \xa0{token} "):
+        assert client.get(PATH, headers={"Authorization": written}).status_code == 429
     # Whoever has no token that works is counted apart.
     assert client.get(PATH, headers={"Authorization": "Bearer guessed"}).status_code == 401

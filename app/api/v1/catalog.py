@@ -35,7 +35,7 @@ from app.api.v1.kinds import (
 )
 from app.api.v1.people import LANGUAGE, Ref
 from app.api.v1.references import category_of, id_of
-from app.api.v1.schemas import Line, Named, Text
+from app.api.v1.schemas import Line, Named, Text, in_part
 from app.channels import templates
 from app.channels.models import AutoResponseTemplate
 from app.core.clock import utcnow
@@ -347,7 +347,7 @@ def create_subcategory(data: Data, id: int) -> ResponseReturnValue:
 @bp.doc(summary="Change a subcategory")
 @limited
 @token_required
-@bp.arguments(SubcategoryChange(partial=True), example={"name": "Steam ovens"})
+@bp.arguments(in_part(SubcategoryChange), example={"name": "Steam ovens"})
 @bp.response(200, SubcategoryOut, example=SUBCATEGORY | {"name": "Steam ovens"})
 @documented(400, 403, 404, 409)
 def change_subcategory(data: Data, id: int, sub_id: int) -> ResponseReturnValue:

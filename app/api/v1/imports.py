@@ -13,7 +13,7 @@ from app.api.access import agent, token_required
 from app.api.etags import refuse_unread, tagged
 from app.api.v1 import answers, changes, examples
 from app.api.v1.blueprint import bp, documented, limited
-from app.api.v1.schemas import Line, Named, TicketDetail, TicketIn, status_field
+from app.api.v1.schemas import Line, Named, TicketDetail, TicketIn, in_part, status_field
 from app.api.v1.tickets import load, new_ticket, open_once
 from app.core.clock import utcnow
 from app.core.db import db
@@ -58,7 +58,7 @@ def show(value: str) -> ResponseReturnValue:
 @bp.doc(summary="Open or change a ticket by external id", parameters=[examples.IF_MATCH])
 @limited
 @token_required
-@bp.arguments(TicketPut(partial=True), example=examples.TICKET_IN | {"status": "open"})
+@bp.arguments(in_part(TicketPut), example=examples.TICKET_IN | {"status": "open"})
 @bp.response(200, TicketDetail, example=examples.TICKET)
 @bp.alt_response(
     201, schema=TicketDetail, description="Opened.", example=examples.TICKET, success=True

@@ -23,7 +23,7 @@ from app.admin.resource import Resource
 from app.api.access import caller, token_required
 from app.api.idempotency import idempotent
 from app.api.v1.blueprint import bp, documented, limited
-from app.api.v1.schemas import Line, Text
+from app.api.v1.schemas import Line, Text, in_part
 from app.core import paging
 from app.core.clock import utcnow
 from app.core.db import Base, db
@@ -334,7 +334,7 @@ class _Views:
 
         @limited
         @token_required
-        @bp.arguments(self.changed(partial=True), example=example)
+        @bp.arguments(in_part(self.changed), example=example)
         @bp.response(200, kind.shape, example=kind.example)
         @documented(400, 403, 404, 409)
         def view(data: Data, id: int) -> ResponseReturnValue:

@@ -66,6 +66,11 @@ class Word(fields.String):
             raise ValidationError(f"Must be one of: {', '.join(self._words)}.") from None
 
 
+def in_part(schema: type[Schema]) -> Schema:
+    """*schema* of which no field has to be there; what is there is whole inside."""
+    return schema(partial=tuple(schema._declared_fields))
+
+
 def status_field(**kwargs: Any) -> Word:
     """A status; ``waiting`` means pending."""
     return Word(Status.parse, [s.value for s in Status], **kwargs)
