@@ -34,6 +34,7 @@ from app.core.outages import outage
 from app.core.outgoing import Answer, NoAnswer, Outgoing, outgoing
 from app.core.sealing import unseal
 from app.integrations import health, signing, webhooks
+from app.integrations.announcing import NOTES
 from app.integrations.errands import Errands
 from app.integrations.models import DeliveryState, EndpointHealth, Webhook, WebhookDelivery
 
@@ -168,7 +169,11 @@ def _ready(
     delivery_id, message_id = row.id, row.message_id
     told = ""
     try:
-        text = row.body if row.body is not None else body(row, hook.with_notes)
+        # What was tried before is kept; whether notes may go there is asked each time.
+        if row.event in NOTES and not hook.with_notes:
+            text = None
+        else:
+            text = row.body if row.body is not None else body(row, hook.with_notes)
         signed_by = [unseal(hook.secret)]
         if hook.old_secret and hook.old_secret_until > now:
             signed_by.append(unseal(hook.old_secret))
@@ -243,7 +248,7 @@ def _put_off(
 
 def _drop(row: WebhookDelivery, done: Round) -> None:
     row.state, row.locked_until = DeliveryState.DROPPED, None
-    row.error = "What it would tell was taken back."
+    row.error = "What it would tell was taken back, or may not be told any more."
     done.dropped += 1
 
 

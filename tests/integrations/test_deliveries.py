@@ -124,15 +124,23 @@ def test_internal_notes_go_only_where_they_may() -> None:
         assert _told(outside.got[1])["data"]["comment"]["body"] == "On our way"
 
 
-def test_a_note_stays_inside_when_that_is_forbidden_later() -> None:
-    with receiver() as server:
+@pytest.mark.parametrize("is_tried_before", [False, True])
+def test_a_note_stays_inside_when_that_is_forbidden_later(is_tried_before: bool) -> None:
+    """Also one whose message was made for an earlier try, or is sent again by hand."""
+    with receiver(says(500)) as server:
         hook = make_webhook(server.url, ["note.created"])
-        note = make_ticket(make_person())
+        ticket, now = make_ticket(make_person()), utcnow()
         conversation.reply(
-            note, "Quiet", by=make_agent(), now=utcnow(), visibility=Visibility.INTERNAL
+            ticket, "Quiet", by=make_agent(), now=now, visibility=Visibility.INTERNAL
         )
-        hook.with_notes = False
-        assert deliver().dropped == 1
+        if is_tried_before:
+            assert deliver(now).put_off == 1
+        server.got.clear()
+        db.session.get_one(Webhook, hook.id).with_notes = False
+        assert deliver(now + timedelta(minutes=30)).dropped == 1
+        [row] = rows(hook)
+        webhooks.resend(row, by=make_agent(role=Role.ADMIN), now=now)
+        assert deliver(now + timedelta(minutes=31)).dropped == 1
         assert server.got == []
 
 
