@@ -75,6 +75,12 @@ def make_token(
     return token
 
 
+def token_in(header: str) -> str:
+    """What stands behind ``Bearer``, however it is spaced; "" for another scheme."""
+    scheme, _, token = header.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 def person_of_token(header: str, *, writes: bool) -> Person | None:
     """Whose request this is by its ``Authorization: Bearer`` header; one statement.
 
@@ -84,11 +90,11 @@ def person_of_token(header: str, *, writes: bool) -> Person | None:
     Raises:
         Forbidden: it *writes*, and the token may read alone.
     """
-    scheme, _, token = header.strip().partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = token_in(header)
+    if not token:
         return None
     now = utcnow()
-    asked = {"key_hash": key_hash(token.strip()), "now": now}
+    asked = {"key_hash": key_hash(token), "now": now}
     found = db.session.execute(HOLDER, asked).one_or_none()
     if found is None:
         return None
