@@ -43,7 +43,7 @@ from app.portal.forms import (
     read_stamp,
     shown_stamp,
 )
-from app.tickets import catalog, chatting
+from app.tickets import catalog, chatting, keys
 from app.tickets.chatting import Chat, Said
 from app.web import limits
 from app.web.assets import Asset
@@ -139,13 +139,25 @@ def _share(response: Response) -> Response:
     return response
 
 
+def _key() -> str:
+    """The key that the window shows, "" where it shows none."""
+    kind, _, key = request.headers.get("Authorization", "").partition(" ")
+    return key if kind.lower() == "bearer" else ""
+
+
+def _window() -> str:
+    """Whom a limit counts: the conversation, since each message brings a new key; the network of
+    whoever has no key of ours. No statement."""
+    signed = keys.read_chat_key(_key(), now=utcnow())
+    return f"window:{signed[0]}" if signed else limits.network()
+
+
 def with_key(view: View) -> View:
     """Open to whoever shows the key of a chat window; the view gets its chat."""
 
     @wraps(view)
     def guarded() -> Any:
-        kind, _, key = request.headers.get("Authorization", "").partition(" ")
-        found = chatting.find(key, now=utcnow()) if kind.lower() == "bearer" else None
+        found = chatting.find(_key(), now=utcnow())
         if found is None:
             raise Unauthorized("This conversation cannot be opened any more. Start a new one.")
         return view(found)
@@ -210,7 +222,7 @@ def show(found: Chat) -> ResponseReturnValue:
 
 
 @bp.post("/conversation/messages")
-@limits.by_key(limits.CHAT_BY_KEY)
+@limits.by(limits.CHAT_BY_WINDOW, _window)
 @takes_up_to(BODY)
 @with_key
 @reads_first
@@ -227,7 +239,7 @@ def say(found: Chat) -> ResponseReturnValue:
 
 
 @bp.post("/conversation/seen")
-@limits.by_key(limits.CHAT_BY_KEY)
+@limits.by(limits.CHAT_BY_WINDOW, _window)
 @takes_up_to(BODY)
 @with_key
 @reads_first

@@ -24,7 +24,7 @@ TICKET_BY_IP = "20 per 10 minutes"  # the public ticket form; an office shares o
 TICKET_BY_ADDRESS = "20 per hour"
 VOTE_BY_IP = "60 per 10 minutes"  # on articles; a cookie is easily thrown away
 REPLY_BY_IP = "60 per 10 minutes"  # replies by customers
-CHAT_BY_KEY = "60 per 10 minutes"  # what is said in one chat window
+CHAT_BY_WINDOW = "60 per 10 minutes"  # what is said in one conversation, whichever its key
 
 
 def by_ip(limit: str) -> RouteLimit:
@@ -62,14 +62,9 @@ def network() -> str:
     return text if ip.version == 4 else ip.exploded[:19]
 
 
-def by_key(limit: str) -> RouteLimit:
-    """Limit the posts under one bearer key; without one, those of the network address."""
-    return limiter.limit(limit, key_func=_key_shown, methods=["POST"])
-
-
-def _key_shown() -> str:
-    header = request.headers.get("Authorization", "")
-    return sha256(header.encode("utf-8", "replace")).hexdigest() if header else network()
+def by(limit: str, whom: Callable[[], str]) -> RouteLimit:
+    """Limit the posts of whomever *whom* names."""
+    return limiter.limit(limit, key_func=whom, methods=["POST"])
 
 
 def _address_named() -> str:

@@ -542,10 +542,21 @@ def test_whoever_sends_too_many_has_to_wait(limited: Flask) -> None:  # noqa: F8
     refused = window.ask("conversations", FIRST)
     assert refused.headers["Access-Control-Allow-Origin"] == SHOP
     assert "Retry-After" in refused.headers
-    most = int(limits.CHAT_BY_KEY.split()[0])
+    most = int(limits.CHAT_BY_WINDOW.split()[0])
     window.key = "forged"
     codes = [window.say("Hi").status_code for _ in range(most + 1)]
     assert codes == [401] * most + [429]
+    # Each message brings a new key; what counts is whose conversation it opens.
+    now = utcnow()
+    with limited.app_context():
+        known = [keys.chat_key(7, now=now + timedelta(seconds=n)) for n in range(most + 1)]
+        other = keys.chat_key(8, now=now)
+    codes = []
+    for window.key in known:
+        codes.append(window.say("Hi").status_code)
+    assert codes == [401] * most + [429]
+    window.key = other
+    assert window.say("Hi").status_code == 401
 
 
 def test_the_person_stays_a_guest_whose_address_is_not_proven(window: Window) -> None:
