@@ -52,6 +52,6 @@ def use_macro(number: str) -> ResponseReturnValue:
 
 def _id() -> int:
     text = request.form.get("macro", "")
-    if not text.isascii() or not text.isdigit() or int(text[:11]) > MOST_ID:
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or int(text) > MOST_ID:
         raise Invalid("Choose a macro of the list.")
     return int(text)

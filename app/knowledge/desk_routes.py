@@ -16,7 +16,7 @@ from app.accounts.access import agent_required, current_person
 from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
-from app.core.errors import DomainError, Forbidden, Invalid, NotFound
+from app.core.errors import DomainError, Forbidden, Invalid
 from app.core.paging import MOST_ID, Page
 from app.core.settings_store import setting
 from app.knowledge import from_ticket, public, queries, rendering, writing
@@ -52,9 +52,7 @@ def index() -> ResponseReturnValue:
     part = part if part in queries.PARTS else "all"
     text = clean(request.args.get("q", ""))
     category = request.args.get("category", "")
-    category_id = int(category) if category.isascii() and category.isdigit() else None
-    if category_id is not None and category_id > MOST_ID:
-        raise NotFound("There is no such category.")
+    category_id = _number(category) if category.isascii() and category.isdigit() else None
     further = ""
     if text:
         rows = queries.find(text)
@@ -285,6 +283,6 @@ def _zone() -> ZoneInfo:
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text[:11]) > MOST_ID:
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or int(text) > MOST_ID:
         raise Invalid("That is no number of ours.")
     return int(text)

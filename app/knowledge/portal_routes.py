@@ -53,7 +53,8 @@ def category(thing_id: int, slug: str) -> ResponseReturnValue:
     """The articles of a category by title, a page at a time."""
     shelf = public.shelf(thing_id)
     after = request.args.get("after", "0")
-    if not after.isascii() or not after.isdigit() or int(after[:11]) > MOST_ID:
+    is_number = after.isascii() and after.isdigit() and len(after) <= 10
+    if not is_number or int(after) > MOST_ID:
         raise Invalid("There is no such page of this list. Start from its first.")
     cards, has_more = public.page(shelf.id, after=int(after))
     page = Page(

@@ -113,9 +113,10 @@ def page(category_id: int, *, after: int = 0) -> tuple[list[Card], bool]:
     there are more; one statement."""
     wanted = READABLE.where(Article.category_id == category_id)
     if after:
-        last = sa.orm.aliased(Article)
-        mark = sa.select(last.title, last.id).where(last.id == after).scalar_subquery()
-        wanted = wanted.where(sa.tuple_(Article.title, Article.id) > mark)
+        # One that nobody may read, too, would tell where its title stands.
+        readable = READABLE.where(Article.category_id == category_id).subquery("readable")
+        mark = sa.select(readable.c.title, readable.c.id).where(readable.c.id == after)
+        wanted = wanted.where(sa.tuple_(Article.title, Article.id) > mark.scalar_subquery())
     rows = db.session.execute(wanted.order_by(Article.title, Article.id).limit(ROWS + 1)).all()
     return [_card(row) for row in rows[:ROWS]], len(rows) > ROWS
 

@@ -84,7 +84,7 @@ def test_a_long_category_is_read_page_by_page(client: FlaskClient) -> None:
     assert (seen, pages) == (wanted, 3)
 
 
-@pytest.mark.parametrize("after", ["x", "-1", "1.5", "9" * 30])
+@pytest.mark.parametrize("after", ["x", "-1", "1.5", "9" * 30, f"{'0' * 11}{'9' * 20}"])
 def test_there_is_no_such_page(client: FlaskClient, after: str) -> None:
     article = make_article()
     db.session.commit()

@@ -92,6 +92,12 @@ def test_no_page_of_the_help_centre_shows_them(
         assert SECRET not in text, path
 
 
+def test_no_list_begins_behind_one_of_them(hidden: list[Article]) -> None:
+    """Else a guest reads off where its title stands among the others."""
+    for article in hidden:
+        assert public.page(article.category_id, after=article.id) == ([], False)
+
+
 def test_they_are_not_found_and_not_voted_on(client: FlaskClient, hidden: list[Article]) -> None:
     sent = {"csrf_token": token(client, "/tickets/new"), "helpful": "yes"}
     for article in hidden:
