@@ -19,6 +19,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from http.client import HTTPException
@@ -115,7 +116,7 @@ class Outgoing:
         started = time.monotonic()
         deadline = started + seconds
         target = parse(url)
-        connection = self._connect(target, deadline)
+        connection = self._connect(target, seconds, deadline)
         # A limit for the whole: the socket's own begins anew with every byte that trickles in.
         watch = threading.Timer(max(0.0, deadline - time.monotonic()), _cut, [connection])
         watch.daemon = True
@@ -138,7 +139,7 @@ class Outgoing:
             watch.cancel()
             connection.close()
 
-    def _connect(self, target: Url, deadline: float) -> HTTPConnection:
+    def _connect(self, target: Url, seconds: float, deadline: float) -> HTTPConnection:
         """A connection to the first address of the target that may be had and answers."""
         from urllib3.connection import HTTPConnection, HTTPSConnection
         from urllib3.exceptions import HTTPError
@@ -165,7 +166,7 @@ class Outgoing:
                 connection.connect()
             except (HTTPError, *TROUBLE) as error:
                 connection.close()
-                told = _words(error, left, deadline)
+                told = _words(error, seconds, deadline)
             else:
                 return connection
         raise NoAnswer(told)
@@ -262,6 +263,8 @@ def _resolve(host: str, port: int, deadline: float) -> list[Address]:
     Raises:
         NoAnswer: there is none, or it is not told in time.
     """
+    with suppress(ValueError):
+        return [ip_address(host)]
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def ask() -> None:

@@ -114,16 +114,16 @@ def test_a_server_that_hangs_is_left_in_time(manners: str) -> None:
         server.behave = getattr(server, manners)
         began = time.monotonic()
         with pytest.raises(NoAnswer, match="did not answer within"):
-            HERE.send("GET", server.url, headers={}, seconds=0.5)
-        assert time.monotonic() - began < 5
+            HERE.send("GET", server.url, headers={}, seconds=1)
+        assert time.monotonic() - began < 25
 
 
 def test_a_body_without_end_is_cut_in_time() -> None:
     with receiver() as server:
         server.behave = server.trickle_body
         began = time.monotonic()
-        answer = HERE.send("GET", server.url, headers={}, seconds=0.5, most=1_000_000)
-        assert time.monotonic() - began < 5
+        answer = HERE.send("GET", server.url, headers={}, seconds=1, most=1_000_000)
+        assert time.monotonic() - began < 25
         assert (answer.status, answer.is_whole) == (200, False)
 
 
@@ -132,7 +132,7 @@ def test_a_gigabyte_is_cut_in_size() -> None:
         server.behave = server.gigabyte
         began = time.monotonic()
         answer = HERE.send("GET", server.url, headers={}, most=1_024)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 25
         assert (answer.body, answer.is_whole) == (b"g" * 1_024, False)
 
 

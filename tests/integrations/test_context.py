@@ -137,7 +137,7 @@ def test_nobody_known_is_an_answer_too() -> None:
         (says(302, Location="http://127.0.0.1:1/"), "It answered with HTTP status 302."),
         (says(200, b"hello"), "It did not answer with JSON."),
         ("gigabyte", "It answered more than 64 KB."),
-        ("hang", "It did not answer within 0.3 seconds."),
+        ("hang", "It did not answer within 1.5 seconds."),
         ("trickle_body", "Its answer broke off."),
     ],
 )
@@ -145,13 +145,13 @@ def test_a_program_that_misbehaves_is_cut_off_and_told_of(
     manners: Any, error: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if isinstance(manners, str) and manners != "gigabyte":
-        monkeypatch.setattr(context, "ANSWER_SECONDS", 0.3)
+        monkeypatch.setattr(context, "ANSWER_SECONDS", 1.5)
     with receiver() as server:
         server.behave = getattr(server, manners) if isinstance(manners, str) else manners
         _use(server.url)
         began = time.monotonic()
         row = _fetch()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 25
         assert (row.error, row.answer, row.due_at) == (error, {}, None)
         state = health.find(health.CONTEXT)
         assert state is not None

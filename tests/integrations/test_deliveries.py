@@ -287,7 +287,7 @@ def test_a_gigabyte_is_cut_and_its_beginning_kept() -> None:
         _open()
         began = time.monotonic()
         assert deliver().delivered == 1
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 25
         assert rows(hook)[0].answer == "g" * 1_024
 
 
@@ -300,13 +300,14 @@ def test_an_answer_of_any_bytes_can_be_kept() -> None:
         assert "\x00" not in rows(hook)[0].answer
 
 
-def test_a_receiver_that_hangs_delays_no_other() -> None:
+def test_a_receiver_that_hangs_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten others arrive while one still holds its connection."""
+    monkeypatch.setattr(deliveries, "ANSWER_SECONDS", 60.0)
     seen: list[int] = []
     with receiver() as healthy, receiver() as hanging:
 
         def hold(handler: BaseHTTPRequestHandler, got: Got) -> None:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 30
             while len(healthy.got) < 10 and time.monotonic() < deadline:
                 time.sleep(0.01)
             seen.append(len(healthy.got))
@@ -325,7 +326,7 @@ def test_a_receiver_that_never_answers_is_left_alone_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Not one wait after the other for each of ten messages."""
-    monkeypatch.setattr(deliveries, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(deliveries, "ANSWER_SECONDS", 0.5)
     with receiver() as server:
         server.behave = server.hang
         hook = make_webhook(server.url, ["ticket.created"])
@@ -335,7 +336,7 @@ def test_a_receiver_that_never_answers_is_left_alone_for_a_while(
         deliver(now)
         tried = [row for row in rows(hook) if row.attempts]
         assert 0 < len(tried) < 10
-        assert {row.error for row in tried} == {"It did not answer within 0.2 seconds."}
+        assert {row.error for row in tried} == {"It did not answer within 0.5 seconds."}
         state = health.find(health.webhook_key(hook.id))
         assert state is not None
         assert (state.rests_until or now) > now
