@@ -7,13 +7,19 @@ from typing import Any
 import sqlalchemy as sa
 from flask import request
 from flask.typing import ResponseReturnValue
-from marshmallow import validate
 
 from app.api.access import agent, token_required
 from app.api.etags import refuse_unread, tagged
 from app.api.v1 import answers, changes, examples
 from app.api.v1.blueprint import bp, documented, limited
-from app.api.v1.schemas import Line, Named, TicketDetail, TicketIn, in_part, status_field
+from app.api.v1.schemas import (
+    Named,
+    TicketDetail,
+    TicketIn,
+    in_part,
+    key_in_path,
+    status_field,
+)
 from app.api.v1.tickets import load, new_ticket, open_once
 from app.core.clock import utcnow
 from app.core.db import db
@@ -22,7 +28,6 @@ from app.tickets.models import Ticket
 from app.tickets.queries import get_visible
 
 PATH = "/tickets/external/<path:value>"
-KEY = Line(validate=validate.Length(1, 255))
 
 
 class TicketPut(TicketIn):
@@ -66,7 +71,7 @@ def show(value: str) -> ResponseReturnValue:
 @documented(400, 403, 404, 409, 412)
 def put(data: dict[str, Any], value: str) -> ResponseReturnValue:
     """The same request twice opens one, so that an import may be run again."""
-    person, key = agent(), KEY.deserialize(value)
+    person, key = agent(), key_in_path(value)
     number = _number(key)
     is_new = number is None
     if is_new:

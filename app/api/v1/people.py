@@ -31,11 +31,11 @@ from app.api.access import caller, token_required
 from app.api.v1.blueprint import bp, documented, limited
 from app.api.v1.kinds import Data, Kind, ListQuery, Query, allowed, register, words_of
 from app.api.v1.references import id_of
-from app.api.v1.schemas import Line, Named, Text, in_part
+from app.api.v1.schemas import Line, Named, Text, in_part, key_in_path
 from app.core import audit
 from app.core.clock import utcnow
 from app.core.db import db
-from app.core.errors import Conflict, Invalid, NotFound
+from app.core.errors import Conflict, NotFound
 from app.tickets import holding
 
 LANGUAGE = validate.Regexp(r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,2}$", error="Such as en or pt-BR.")
@@ -427,11 +427,7 @@ def _register_external(
     def put(data: Data, value: str) -> ResponseReturnValue:
         """The same request twice makes one, so that an import may be run again."""
         person = allowed(kind.write)
-        try:
-            key = Line(validate=validate.Length(1, 255)).deserialize(value)
-        except ValidationError as error:
-            told = " ".join(map(str, error.messages))
-            raise Invalid("This external id will not do.", {"external_id": told}) from None
+        key = key_in_path(value)
         found = _by_external_id(kind, key) or known(key, data)
         if found is not None:
             data = {**kind.present(found), **data, "external_id": key}

@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from app.core.errors import Invalid
 from app.tickets.words import ClockState, EventKind, Priority, Source, Status, Target, Visibility
 
 
@@ -25,6 +26,19 @@ class Line(Text):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, *args, **kwargs)
         return " ".join(text.split()) if text is not None else None
+
+
+def key_in_path(value: str) -> str:
+    """Another program's id as it stands in an address, in the form in which it is stored.
+
+    Raises:
+        Invalid: it cannot be one.
+    """
+    try:
+        return str(Line(validate=validate.Length(1, 255)).deserialize(value))
+    except ValidationError as error:
+        told = " ".join(map(str, error.messages))
+        raise Invalid("This external id will not do.", {"external_id": told}) from None
 
 
 class Named(fields.Raw):
