@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.accounts.models import Person
+from app.accounts.models import Person, Role
 from app.accounts.tokens import make_token
 from app.core.clock import utcnow
 from app.core.db import db
@@ -146,3 +146,15 @@ def test_nobody_merges_what_they_cannot_see(client: FlaskClient, auth: Headers) 
     assert client.post(own, json={"into": "TKT-"}, headers=auth).status_code == 404
     customer = bearer(ticket.requester)
     assert client.post(own, json={"into": ticket.number}, headers=customer).status_code == 403
+
+
+@pytest.mark.parametrize("kind", ["tickets", "requesters", "organizations"])
+def test_an_external_id_that_no_database_holds_is_refused(
+    client: FlaskClient, app: Flask, kind: str
+) -> None:
+    admin = bearer(make_agent(role=Role.ADMIN))
+    for value in ("a%00b", "x" * 256, "%20"):
+        answer = client.put(f"{V1}/{kind}/external/{value}", json={}, headers=admin)
+        assert answer.status_code == 400, value
+        assert answer.get_json()["errors"][0]["field"] == "external_id"
+        assert client.get(f"{V1}/{kind}/external/{value}", headers=admin).status_code == 404
