@@ -23,7 +23,8 @@ class BuildWithPages(build_py):
         for name in FOLDERS:
             target = Path(self.build_lib, "app", name)
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(name, target, ignore=shutil.ignore_patterns("__pycache__", "screenshot.png"))
+            left_out = shutil.ignore_patterns("__pycache__", "screenshot.png")
+            shutil.copytree(name, target, ignore=left_out)
         shutil.copy("README.md", Path(self.build_lib, "app"))  # a chapter of the handbook
 
 
