@@ -195,12 +195,17 @@
     throw new Refused(response.status, await response.json().catch(() => ({})), wait);
   }
 
+  function secret() {
+    return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
+  }
+
   // --- the window
 
   const host = document.createElement("deskhand-chat");
   const root = host.attachShadow({ mode: "open" });
   let greeting, etag = "", timer = 0, pause = QUICK, isAsking = false;
   let conversation = null;
+  let once = secret();
 
   const count = make("span", { class: "count", hidden: true });
   const launcher = make("button", { class: "launcher", type: "button", "aria-expanded": "false", "aria-controls": "window", onclick: open },
@@ -349,8 +354,10 @@
     const content = {
       name: name.value, email: mail.value, body: first.value, homepage: trap.value, shown: greeting.shown,
       category: script.dataset.category ?? "", page: location.origin + location.pathname,
+      once, // by which the desk knows a message that it has already
     };
     if (!await post(firstSend, text("start"), "conversations", content, firstProblem)) return;
+    once = secret();
     opening.reset();
     words.focus();
     pause = QUICK;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from hashlib import sha256
 from urllib.parse import urlsplit
 
 import idna
@@ -71,8 +72,15 @@ def own_origin() -> str:
     return f"{url.scheme}://{url.netloc}"
 
 
-def new_ticket(*, name: str, email: str, body: str, page: str, category_id: int) -> NewTicket:
-    """The ticket that a visitor's first message becomes; *page* is where they wrote it."""
+def new_ticket(
+    *, name: str, email: str, body: str, page: str, category_id: int, once: str
+) -> NewTicket:
+    """The ticket that a visitor's first message becomes; *page* is where they wrote it.
+
+    *once* is a secret of the window for this message, "" for none: sent again it is known by that.
+    """
+    host = urlsplit(own_origin()).hostname
+    message_ids = (f"chat.{sha256(once.encode()).hexdigest()}@{host}",) if once else ()
     return NewTicket(
         subject=subject_of(body),
         description=body,
@@ -80,6 +88,7 @@ def new_ticket(*, name: str, email: str, body: str, page: str, category_id: int)
         source=Source.CHAT,
         category_id=category_id,
         channel=page,
+        inbound_message_ids=message_ids,
     )
 
 

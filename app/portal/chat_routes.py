@@ -94,6 +94,7 @@ class OpenForm(SayForm):
     shown = StringField()
     category = StringField()
     page = StringField()
+    once = StringField(validators=[storable, Length(max=100)])
 
 
 @script.get("/widget.js")
@@ -200,6 +201,7 @@ def open_conversation() -> ResponseReturnValue:
         body=form.body.data,
         page=chat.page_of(request.headers["Origin"], form.page.data or ""),
         category_id=category.id,
+        once=form.once.data or "",
     )
     begin_write()
     opened = sent_before(new, now=now) or take_in(new, now=now)

@@ -1,4 +1,8 @@
-"""A form for a new ticket that is sent twice, by a double click or a reload, counts once."""
+"""A form for a new ticket that is sent twice, by a double click or a reload, counts once.
+
+A chat window gets into the ticket that it is told of. So there the same words are not enough: it
+shows that it has sent them, by a secret that it made up.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,9 @@ from app.channels.intake import NewTicket, Opened
 from app.core.db import db
 from app.core.statements import Read
 from app.routing import assignment
-from app.tickets.models import Attachment, Ticket
+from app.tickets.models import Attachment, Ticket, TicketMessageId
 from app.tickets.portal_queries import ANSWER_DUE
+from app.tickets.words import Source
 
 WITHIN = timedelta(minutes=1)
 SAME = ("subject", "description", "source", "category_id", "subcategory_id", "priority")
@@ -40,6 +45,12 @@ _NEWEST = (
 )
 _OWNER = sa.select(PersonEmail.person_id).where(PersonEmail.address == sa.bindparam("address"))
 BY_ADDRESS: Read[Any] = Read(_NEWEST.where(Ticket.requester_id == _OWNER.scalar_subquery()))
+_SENT = sa.select(TicketMessageId.ticket_id).where(
+    TicketMessageId.message_id == sa.bindparam("message_id")
+)
+BY_MESSAGE: Read[Any] = Read(
+    _NEWEST.where(Ticket.requester_id == _OWNER.scalar_subquery(), Ticket.id.in_(_SENT))
+)
 BY_ID: Read[Any] = Read(_NEWEST.where(Ticket.requester_id == sa.bindparam("person_id")))
 
 
@@ -50,7 +61,10 @@ def sent_before(new: NewTicket, *, now: datetime) -> Opened | None:
     statement, one more for a ticket with the same words.
     """
     assignment.lock()
-    if new.requester.person_id is None:
+    if new.source is Source.CHAT:
+        message_id = next(iter(new.inbound_message_ids), "")
+        row = BY_MESSAGE.one(address=new.requester.email, message_id=message_id)
+    elif new.requester.person_id is None:
         row = BY_ADDRESS.one(address=new.requester.email)
     else:
         row = BY_ID.one(person_id=new.requester.person_id)

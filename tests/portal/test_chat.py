@@ -37,6 +37,7 @@ FIRST = {
     "email": "Thabo@Visitor.example",
     "body": "Does the oven fit?\nOur door has 80 cm.",
     "page": f"{SHOP}/ovens?session=secret",
+    "once": "a secret of the window",
 }
 
 
@@ -208,8 +209,19 @@ def test_a_message_becomes_a_ticket_whose_source_is_chat(window: Window) -> None
 def test_the_same_message_sent_twice_counts_once(window: Window) -> None:
     first, second = window.open()["number"], window.open()["number"]
     assert first == second
+    assert window.open(email="other@visitor.example")["number"] != first
+    window.open()
     assert [window.say("Again").status_code for _ in range(2)] == [201, 201]
     assert window.texts() == [FIRST["body"], "Again"]
+
+
+@pytest.mark.parametrize("once", ["", "another secret"])
+def test_the_same_words_in_anothers_name_open_another_ticket(window: Window, once: str) -> None:
+    mine = window.open(body="Hello")["number"]
+    stranger = Window(window.app)
+    assert stranger.open(body="Hello", once=once)["number"] != mine
+    window.say("My card is 1234")
+    assert stranger.texts() == ["Hello"]
 
 
 def test_whoever_claims_an_address_learns_and_changes_nothing(window: Window) -> None:
