@@ -404,6 +404,8 @@ def _answer(
     if answer.body is None and not is_guest_form:
         return answer.reason, []
     access = keys.access_rows(ticket_id, [asker.id], now=now)[asker.id]
+    # A chat's first message has an id as well, but no mail that could be answered.
+    mails = new.inbound_message_ids[:1] if new.source is Source.EMAIL else ()
     mail = outbox.row(
         auto_response.KIND if answer.body is not None else "ticket_link",
         asker.email,
@@ -413,15 +415,15 @@ def _answer(
             "recipient": asker.name,
             "key": keys.link_key(access),
             "title": answer.subject,
-            "answers_mail": bool(new.inbound_message_ids),
+            "answers_mail": bool(mails),
             "body": answer.body or "",
         },
         now=now,
         mailbox_id=new.mailbox_id,
         ticket_id=ticket_id,
         comment_id=comment_id,
-        in_reply_to=new.inbound_message_ids[0] if new.inbound_message_ids else "",
-        references=" ".join(new.inbound_message_ids[:1]),
+        in_reply_to="".join(mails),
+        references=" ".join(mails),
         reply_token=reply_token(access),
         is_automatic=True,
     )

@@ -204,6 +204,8 @@ def test_a_message_becomes_a_ticket_whose_source_is_chat(window: Window) -> None
         sa.select(OutboundEmail).where(OutboundEmail.recipient == "thabo@visitor.example")
     ).one()
     assert confirmed.context["key"]  # the way on by mail, and to the ticket's page
+    assert not confirmed.context["answers_mail"]
+    assert confirmed.in_reply_to == ""
 
 
 def test_the_same_message_sent_twice_counts_once(window: Window) -> None:
