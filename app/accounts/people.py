@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from app.accounts.models import Organization, OrganizationDomain, Person, PersonEmail, Role, Tier
 from app.core.db import Base, db
 from app.core.errors import Conflict, Invalid
+from app.core.mail_addresses import spelled_alike
 from app.core.statements import Read, Write
 
 NO_ADDRESS = "Enter a mail address such as name@example.com."
@@ -141,7 +139,6 @@ def requester_of(person_id: int) -> Requester | None:
     return BY_ID.one(id=person_id)
 
 
-@lru_cache(maxsize=1_000)  # a form has asked already when the writer's lock is held
 def normal_address(text: str) -> str:
     """A mail address in the form in which it is stored and compared: lower case, IDN in Unicode.
 
@@ -151,12 +148,7 @@ def normal_address(text: str) -> str:
     Raises:
         Invalid: it is none, or longer than RFC 5321 (section 4.5.3.1) allows.
     """
-    address = text.strip()
-    with suppress(EmailNotValidError, UnicodeError):
-        address = validate_email(
-            address, allow_quoted_local=True, check_deliverability=False, test_environment=True
-        ).normalized
-    address = address.lower()
+    address = spelled_alike(text)
     local, _, domain = address.rpartition("@")
     odd = any(not c.isprintable() or c.isspace() for c in address)
     if not local or not domain or odd or len(address) > ADDRESS_LENGTH:

@@ -12,7 +12,10 @@ from ipaddress import ip_address
 from flask import Response, request
 from flask_limiter import RouteLimit
 
+from app.core.mail_addresses import spelled_alike
 from app.extensions import limiter
+
+LONGEST = 500  # characters of an address that are looked at; none has more than 254
 
 # Only failed sign-ins count, so nobody is locked out by signing in often.
 SIGN_IN_BY_ADDRESS = "10 per 15 minutes"
@@ -70,7 +73,8 @@ def by(limit: str, whom: Callable[[], str]) -> RouteLimit:
 def _address_named() -> str:
     """A hash of the address: what people typed stays out of Redis. Nothing named: the network."""
     address = request.form.get("email", "") or _address_in_json()
-    address = address.strip().lower()
+    # As it is stored: it would else have a limit for each way to write it.
+    address = spelled_alike(address.strip()[:LONGEST])
     return sha256(address.encode("utf-8", "replace")).hexdigest() if address else network()
 
 

@@ -83,6 +83,8 @@ def test_failed_sign_ins_are_limited_by_address_whoever_tries(limited: Flask) ->
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) > 60
     assert "Too many tries" in refused.text
+    for written in ("ana@ｅｘａｍｐｌｅ.com", '"ana"@example.com', " ana@EXAMPLE.com "):
+        assert post(client, "/login", written, PASSWORD, "10.9.9.9") == 429
     assert post(client, "/login", "bo@example.com", "wrong", "10.9.9.9") == 422
 
 
