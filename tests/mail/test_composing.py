@@ -101,6 +101,16 @@ CASES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "Deskhand: mail works again",
         ["Mail is <not> sent", "begun on 23 November 2026", "http://localhost/admin/system"],
     ),
+    "webhook_stopped": (
+        {
+            "webhook": "Chat <room>",
+            "url": "https://hooks.example/x",
+            "why": "It failed for three days.",
+            "at": "/admin/webhooks/1",
+        },
+        "Deskhand: the webhook Chat <room> was stopped",
+        ["Chat <room>", "It failed for three days.", "http://localhost/admin/webhooks/1"],
+    ),
     "template_test": (
         {"subject": "We have it", "body": "Hello Ann"},
         "Test: We have it",
