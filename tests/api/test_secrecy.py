@@ -87,15 +87,29 @@ def test_a_note_moves_nothing_that_customers_see(client: FlaskClient, customer: 
     assert seen() != before
 
 
-def test_an_external_id_that_is_taken_names_no_ticket(
-    client: FlaskClient, ticket: Ticket, customer: Person
-) -> None:
+def test_an_external_id_that_is_taken_names_no_ticket(client: FlaskClient, ticket: Ticket) -> None:
     ticket.external_id = "crm-7"
-    body = {"subject": "a", "description": "b", "external_id": "crm-7"}
-    stranger = bearer(make_person())
+    asker = {"email": "cy@customer.example"}
+    body = {"subject": "a", "description": "b", "external_id": "crm-7", "requester": asker}
+    stranger = bearer(make_agent())  # of no group: the ticket's is private
     answer = client.post(f"{V1}/tickets", json=body, headers=stranger)
     assert answer.status_code == 409
     assert ticket.number not in answer.text
+
+
+def test_a_customer_takes_no_external_id_that_an_import_brings(
+    client: FlaskClient, customer: Person
+) -> None:
+    """Else the import would change their ticket, and they would read somebody else's."""
+    body = {"subject": "a", "description": "b", "external_id": "order-1"}
+    answer = client.post(f"{V1}/tickets", json=body, headers=bearer(customer))
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.get_json()["errors"]] == ["external_id"]
+    brought = body | {"requester": {"email": "cy@customer.example"}}
+    del brought["external_id"]
+    path, team = f"{V1}/tickets/external/order-1", bearer(make_agent())
+    assert client.put(path, json=brought, headers=team).status_code == 201
+    assert client.get(f"{V1}/tickets", headers=bearer(customer)).get_json()["total"] == 0
 
 
 def test_an_agent_without_a_name_is_not_shown_by_address(

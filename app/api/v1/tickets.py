@@ -326,7 +326,7 @@ def new_ticket(data: dict[str, Any], person: Person) -> NewTicket:
     """What is to be opened; a customer's is their own, and has only what they see.
 
     Raises:
-        Invalid: the category or a custom field will not do.
+        Invalid: the category or a custom field will not do, or is not theirs to set.
     """
     asker = data["requester"]
     if not person.is_agent or asker is None:
@@ -334,6 +334,10 @@ def new_ticket(data: dict[str, Any], person: Person) -> NewTicket:
     else:
         requester = RequesterInput(**asker)
     category_id, subcategory_id = category_ids(data["category"], data["subcategory"])
+    if not person.is_agent and data["external_id"] is not None:
+        # The next import of this id would write somebody else's ticket into theirs.
+        message = "Only for agents."
+        raise Invalid(message, {"external_id": message})
     if not person.is_agent:  # nobody sets what they do not see
         properties.clean_custom_fields(
             category_id or catalog.default_category().id,
