@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
 import structlog
@@ -265,13 +265,13 @@ def _link(entry: Any) -> dict[str, str]:
     _look(entry, "A link", {"label", "url"})
     url = _text(entry["url"], "The url of a link", LONGEST_LINK)
     try:
-        parse(url)
+        host = parse(url).host or ""  # as browsers read it: to them a backslash is a slash
     except Refused:
         raise Unfit("The url of a link must start with https:// or http://.") from None
     return {
         "label": _text(entry["label"], "The label of a link", LONGEST_LABEL),
         "url": url,
-        "host": urlsplit(url).hostname or "",
+        "host": host.strip("[]"),
     }
 
 

@@ -123,6 +123,21 @@ def test_characters_that_no_database_holds_are_left_out() -> None:
     assert field == {"label": "AB", "value": "? x y"}
 
 
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://evil.example\\@shop.example/", "evil.example"),
+        ("https://evil.example\\.shop.example/", "evil.example"),
+        ("https://shop.example:8443/?a=@evil.example", "shop.example"),
+        ("https://[2001:db8::1]/orders", "2001:db8::1"),
+    ],
+)
+def test_the_host_beside_a_link_is_where_browsers_go(url: str, host: str) -> None:
+    body = json.dumps({"links": [{"label": "Order", "url": url}]}).encode()
+    [link] = context._checked(_answer(body))["links"]
+    assert link["host"] == host
+
+
 def test_nobody_known_is_an_answer_too() -> None:
     with receiver(says(404)) as server:
         _use(server.url)
