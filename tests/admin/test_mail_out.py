@@ -32,7 +32,7 @@ def ada(client: FlaskClient, sign_in: SignIn) -> Person:
 def mail(recipient: str, state: OutboundState, error: str = "") -> OutboundEmail:
     ticket = make_ticket()
     row = outbox.row("ticket_reply", recipient, context={}, now=NOW, ticket_id=ticket.id)
-    db.session.execute(outbox.INSERT, [row | {"state": state, "error": error}])
+    outbox.INSERT.many([row | {"state": state, "error": error}])
     db.session.commit()
     newest = sa.select(OutboundEmail).order_by(OutboundEmail.id.desc()).limit(1)
     return db.session.scalars(newest).one()
