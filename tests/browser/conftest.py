@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
@@ -109,6 +110,27 @@ class Desk:
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """`deskhand run` with an admin, an agent and a customer who have passwords."""
+    with outset(tmp_path_factory.mktemp("desk")) as found:
+        found.command("db", "upgrade")
+        for address, name, role in (
+            ("admin@desk.example", "Sanna Oksanen", "admin"),
+            ("agent@desk.example", "Priya Raman", "agent"),
+            ("customer@shop.example", "Thabo Nkosi", "customer"),
+        ):
+            arguments = ("--email", address, "--name", name, "--role", role, "--password-stdin")
+            found.command("user", "create", *arguments, stdin=PASSWORD)
+        with create_app(load(found.environ)).app_context():
+            begin_write()
+            change_setting("undo_seconds", 1)  # answers leave at once, nearly
+            db.session.commit()
+            db.engine.dispose()
+        with running(found):
+            yield found
+
+
+@contextmanager
+def outset(folder: Path) -> Iterator[Desk]:
+    """A desk in an empty folder, not running yet, and the mail server for what it will send."""
     if CHROMIUM is None:
         assert os.environ.get("CI") != "true", "under CI Chromium must be there"
         pytest.skip("needs Chromium (as root: apt-get install chromium)")
@@ -116,7 +138,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     smtp_port, port = free_port(), free_port()
     smtp = Controller(inbox, hostname="127.0.0.1", port=smtp_port)
     smtp.start()
-    folder = tmp_path_factory.mktemp("desk")
     environ = {
         **{key: value for key, value in os.environ.items() if not key.startswith("DESKHAND_")},
         "DESKHAND_DATA_DIR": str(folder),
@@ -127,35 +148,31 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         "DESKHAND_RATE_LIMITS": "off",
         "DESKHAND_OUTBOUND_ALLOW": "127.0.0.1",
     }
-    found = Desk(f"http://127.0.0.1:{port}", inbox, environ)
-    found.command("db", "upgrade")
-    for address, name, role in (
-        ("admin@desk.example", "Sanna Oksanen", "admin"),
-        ("agent@desk.example", "Priya Raman", "agent"),
-        ("customer@shop.example", "Thabo Nkosi", "customer"),
-    ):
-        arguments = ("--email", address, "--name", name, "--role", role, "--password-stdin")
-        found.command("user", "create", *arguments, stdin=PASSWORD)
-    with create_app(load(environ)).app_context():
-        begin_write()
-        change_setting("undo_seconds", 1)  # answers leave at once, nearly
-        db.session.commit()
-        db.engine.dispose()
-    with (folder / "log").open("w") as log:
+    try:
+        yield Desk(f"http://127.0.0.1:{port}", inbox, environ)
+    finally:
+        smtp.stop()
+
+
+@contextmanager
+def running(found: Desk) -> Iterator[Path]:
+    """`deskhand run`, from when it serves to its end; where it logs."""
+    log = Path(found.environ["DESKHAND_DATA_DIR"], "log")
+    port = found.url.rpartition(":")[2]
+    with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app", "run", "--port", str(port)],
+            [sys.executable, "-m", "app", "run", "--port", port],
             cwd=ROOT,
-            env=environ,
-            stdout=log,
-            stderr=log,
+            env=found.environ,
+            stdout=file,
+            stderr=file,
         )
         try:
-            wait_until_ready(found.url, folder / "log")
-            yield found
+            wait_until_ready(found.url, log)
+            yield log
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(20)
-            smtp.stop()
 
 
 def wait_until_ready(url: str, log: Path) -> None:
@@ -180,8 +197,9 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def chromium(desk: Desk) -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
     """One Chromium for the run."""
+    assert CHROMIUM is not None  # else no desk was started
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
