@@ -24,8 +24,8 @@ migrate: setup ## Bring the database up to date
 test: setup-dev ## Check and test everything, on SQLite and PostgreSQL (ARGS for pytest)
 	@scripts/browser.sh && scripts/dovecot.sh && scripts/test.sh $(ARGS)
 
-soak: setup-dev ## Let mail flow for many minutes while everything is killed in turn
-	@$(BIN)/pytest -m soak -s tests/faults $(ARGS)
+soak: setup-dev ## The long tests: mail for many minutes while everything is killed, damaged mails, API
+	@$(BIN)/pytest -m soak -s tests $(ARGS)
 
 requirements: setup-dev ## Write docs/requirements.md: which tests show which requirement
 	@$(BIN)/python -m tests.requirements.proof
