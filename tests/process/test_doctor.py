@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from redis import Redis
 
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
@@ -36,6 +37,8 @@ pytestmark = pytest.mark.real_commits
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Flask]:
     with own_app(tmp_path) as app:
+        with Redis.from_url(settings_of(app).queue_url) as redis:
+            redis.flushdb()  # where other tests' workers have been
         yield app
 
 
