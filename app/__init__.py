@@ -48,8 +48,12 @@ def create_store(settings: Settings | None = None) -> Flask:
     return app
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, *, has_api: bool = True) -> Flask:
     """The application.
+
+    Args:
+        has_api: False for a process that answers nobody: the API's description is a quarter of
+            what the application weighs.
 
     Raises:
         SettingsError: a setting has a wrong value.
@@ -116,14 +120,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     assets.init_app(app)
     init_brand(app)
     _register(app)
+    if has_api:
+        from app.api.routes import init_api
+
+        init_api(app)
     return app
 
 
 def _register(app: Flask) -> None:
-    """Every area's pages and commands."""
+    """Every area's pages and commands, but the API."""
     from app.accounts import init_accounts
     from app.admin.frame import init_admin
-    from app.api.routes import init_api
     from app.core.clock import utcnow
     from app.desk.routes import init_desk
     from app.help.routes import init_help
@@ -141,4 +148,3 @@ def _register(app: Flask) -> None:
     init_portal(app)
     init_reports(app)
     init_knowledge(app)
-    init_api(app)

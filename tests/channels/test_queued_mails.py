@@ -15,12 +15,14 @@ from app.channels import templates
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core import cache
 from app.core.db import db
+from app.integrations import webhooks
 from app.mail import composing, wire
-from app.mail.models import InboundEmail, OutboundEmail
+from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
 from app.tickets import conversation, notifications
 from app.tickets.models import HeldEmail, SlaClock, Ticket
 from app.tickets.words import Source
 from tests import factories
+from tests.integrations.hooks import make_webhook
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 FOLDER = Path(__file__).resolve().parents[2] / "templates" / "email"
@@ -67,6 +69,12 @@ def test_all_that_is_queued_can_be_rendered(app: Flask) -> None:
     email.due_at = NOW - timedelta(hours=1)  # it waits to be read for an hour
     db.session.flush()
     assert alarms.tell(NOW) == 1
+    told = sa.update(OutboundEmail).where(OutboundEmail.kind == alarms.KIND)
+    db.session.execute(told.values(state=OutboundState.SENT))
+    email.state = InboundState.IGNORED
+    db.session.flush()
+    assert alarms.tell(NOW + timedelta(minutes=1)) == 1  # mail_works_again
+    webhooks.stop(make_webhook("https://hooks.example/", ["ticket.created"]), "Gone.", now=NOW)
 
     rows = db.session.scalars(sa.select(OutboundEmail)).all()
     assert {row.kind for row in rows} == {path.name for path in FOLDER.iterdir() if path.is_dir()}
