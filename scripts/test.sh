@@ -21,8 +21,8 @@ if [ $# = 0 ]; then
     rm -rf .pytest_cache/v/requirements # what earlier runs have shown
     step "Tests of whole desks and of many processes"
     .venv/bin/pytest -q -n 2 --dist loadfile $alone
-    # The longest file first, or one of two workers ends with it alone.
-    rest="--no-loadscope-reorder tests/test_bad_input.py tests $(printf -- '--ignore=%s ' $alone)"
+    # The longest files first, or one of two workers ends with one alone.
+    rest="--no-loadscope-reorder tests/bad_input tests $(printf -- '--ignore=%s ' $alone)"
 fi
 step "Tests on SQLite"
 .venv/bin/pytest -q -n 2 --dist loadfile $rest "$@"
