@@ -180,7 +180,7 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
             "foreign_keys=ON",
             f"busy_timeout={int(BUSY_SECONDS * 1000)}",
             "cache_size=-16000",
-            "mmap_size=67108864",
+            "mmap_size=33554432",
             "temp_store=MEMORY",
             # Some builds overwrite each freed page at once, which doubles what a merge writes.
             "secure_delete=FAST",

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import jsonify
 from flask.typing import ResponseReturnValue
-from marshmallow import EXCLUDE, Schema, fields, validate
+from marshmallow import EXCLUDE, fields, validate
 from sqlalchemy.orm import selectinload
 
 from app.accounts.models import Person, Role, Skill
@@ -19,6 +19,7 @@ from app.admin.catalog import CATEGORIES as CATEGORY_PAGES
 from app.admin.catalog import SUBCATEGORIES as SUBCATEGORY_PAGES
 from app.admin.templates import TEMPLATES as TEMPLATE_PAGES
 from app.api.access import caller, token_required
+from app.api.base import Schema
 from app.api.idempotency import idempotent
 from app.api.v1.blueprint import bp, documented, limited
 from app.api.v1.kinds import (

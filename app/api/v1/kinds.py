@@ -14,13 +14,14 @@ from typing import Any
 import sqlalchemy as sa
 from flask import jsonify
 from flask.typing import ResponseReturnValue
-from marshmallow import EXCLUDE, Schema, fields, validate
+from marshmallow import EXCLUDE, fields, validate
 
 from app.accounts.access import RANK
 from app.accounts.models import Person, Role
 from app.admin import resource
 from app.admin.resource import Resource
 from app.api.access import caller, token_required
+from app.api.base import Schema
 from app.api.idempotency import idempotent
 from app.api.v1.blueprint import bp, documented, limited
 from app.api.v1.schemas import Line, Text, in_part
@@ -237,7 +238,7 @@ class _Views:
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         name = kind.shape.__name__.removesuffix("Out")
-        self.listed: type[Schema] = Schema.from_dict(
+        self.listed = Schema.from_dict(
             {
                 kind.key: fields.List(fields.Nested(kind.shape), required=True),
                 "total": fields.Integer(required=True),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flask.typing import ResponseReturnValue
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 
 from app.api.access import agent, token_required
+from app.api.base import Schema
 from app.api.etags import refuse_unread, tagged
 from app.api.idempotency import idempotent
 from app.api.v1 import answers, examples

@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 import sqlalchemy as sa
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.accounts import customers, organizations
@@ -28,6 +28,7 @@ from app.accounts.models import (
 from app.admin import replacing
 from app.admin.organizations import ORGANIZATIONS as ORGANIZATION_PAGES
 from app.api.access import caller, token_required
+from app.api.base import Schema
 from app.api.v1.blueprint import bp, documented, limited
 from app.api.v1.kinds import Data, Kind, ListQuery, Query, allowed, register, words_of
 from app.api.v1.references import id_of

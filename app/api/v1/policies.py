@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.accounts import directory
@@ -15,6 +15,7 @@ from app.accounts.access import hidden_group_ids
 from app.accounts.models import Group, Person, Role, Tier
 from app.admin.rules import RULES as RULE_PAGES
 from app.admin.service_levels import POLICIES as POLICY_PAGES
+from app.api.base import Schema
 from app.api.v1.catalog import TemplateQuery
 from app.api.v1.kinds import Data, Kind, Query, register, words_of
 from app.api.v1.people import Ref

@@ -6,9 +6,10 @@ from typing import Any
 
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from app.api.access import caller, token_required
+from app.api.base import Schema
 from app.api.v1.blueprint import bp, documented, limited
 from app.core.clock import utcnow
 from app.core.errors import Forbidden

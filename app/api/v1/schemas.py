@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 
+from app.api.base import Schema
 from app.core.errors import Invalid
 from app.tickets.words import ClockState, EventKind, Priority, Source, Status, Target, Visibility
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import jsonify
 from flask.typing import ResponseReturnValue
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 from sqlalchemy.orm import selectinload
 
 from app.accounts import directory, invitations, members, presence, teams
@@ -28,6 +28,7 @@ from app.admin import people as people_pages
 from app.admin.teams import GROUPS as GROUP_PAGES
 from app.admin.teams import SKILLS as SKILL_PAGES
 from app.api.access import caller, token_required
+from app.api.base import Schema
 from app.api.v1.blueprint import bp, documented, limited
 from app.api.v1.kinds import ID, Data, Kind, ListQuery, Query, allowed, register, thing_of, words_of
 from app.api.v1.people import Ref

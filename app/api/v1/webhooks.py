@@ -9,11 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from flask import jsonify
 from flask.typing import ResponseReturnValue
-from marshmallow import EXCLUDE, Schema, fields, validate
+from marshmallow import EXCLUDE, fields, validate
 
 from app.accounts.models import Person, Role
 from app.admin.webhooks import WEBHOOKS as WEBHOOK_PAGES
 from app.api.access import token_required
+from app.api.base import Schema
 from app.api.v1.blueprint import bp, documented, limited
 from app.api.v1.kinds import ID, LARGEST, Data, Kind, Query, allowed, register, thing_of, words_of
 from app.api.v1.schemas import Line, Text
