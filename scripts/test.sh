@@ -10,7 +10,7 @@ step "Migrations: from empty to the models, on SQLite and PostgreSQL"
 .venv/bin/python scripts/check_migrations.py
 
 # Tests that start whole desks come first and apart: they kill and wait, and what they need of both
-# databases they start themselves.
+# databases they start themselves. They wait more than they work: three at once on two cores.
 alone="tests/backup tests/browser tests/faults tests/process tests/accounts/test_races.py
     tests/automation/test_sweepers.py tests/channels/test_mail_workers.py
     tests/channels/test_undo_race.py tests/integrations/test_workers.py
@@ -20,7 +20,7 @@ rest=
 if [ $# = 0 ]; then
     rm -rf .pytest_cache/v/requirements # what earlier runs have shown
     step "Tests of whole desks and of many processes"
-    .venv/bin/pytest -q -n 2 --dist loadfile $alone
+    .venv/bin/pytest -q -n 3 --dist loadfile $alone
     # The longest files first, or one of two workers ends with one alone.
     rest="--no-loadscope-reorder tests/bad_input tests $(printf -- '--ignore=%s ' $alone)"
 fi
