@@ -50,6 +50,25 @@ class Browser(FlaskClient):
 
 
 @pytest.fixture(scope="session")
+def is_postgres() -> bool:
+    """Whether this run is one with PostgreSQL, for desks that a test makes by itself."""
+    return bool(os.environ.get("TEST_DATABASE_URL"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With another database, only what asks one: the rest has been run with SQLite."""
+    if not os.environ.get("TEST_DATABASE_URL"):
+        return
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        asks = {"app", "is_postgres"}.intersection(getattr(item, "fixturenames", ()))
+        (kept if asks else left_out).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """The application on an empty, migrated database and a real Redis."""
     folder = tmp_path_factory.mktemp("data")

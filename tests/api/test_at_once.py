@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +28,7 @@ CALLERS, TIMES = 4, 5
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Iterator[Flask]:
+def shared(tmp_path: Path, is_postgres: bool) -> Iterator[Flask]:
     """A desk of its own, whose changes are committed."""
     environ = {
         "DESKHAND_DATA_DIR": str(tmp_path),
@@ -38,7 +37,7 @@ def shared(tmp_path: Path) -> Iterator[Flask]:
         "DESKHAND_RATE_LIMITS": "off",
         "DESKHAND_LOG_LEVEL": "ERROR",
     }
-    if os.environ.get("TEST_DATABASE_URL"):
+    if is_postgres:
         environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("imports")
     app = create_app(load(environ))
     app.testing = True

@@ -34,11 +34,11 @@ numbers = count(1)
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def desk(tmp_path_factory: pytest.TempPathFactory, is_postgres: bool) -> Iterator[Path]:
     """A desk with a mailbox beside that of ``DESKHAND_MAIL_FROM``, which the first mail makes."""
     folder = tmp_path_factory.mktemp("lmtp")
     settings = dict(SETTINGS)
-    if os.environ.get("TEST_DATABASE_URL"):
+    if is_postgres:
         settings["DESKHAND_DATABASE_URL"] = servers.postgres_url("lmtp")
         (folder / "database").write_text(settings["DESKHAND_DATABASE_URL"])
     with own_app(folder, **settings):
