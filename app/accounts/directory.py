@@ -73,6 +73,12 @@ def agents() -> dict[int, AgentCard]:
     return reference("agents", _load_agents)
 
 
+def admins() -> list[AgentCard]:
+    """Whom the desk writes to when something is wrong with it."""
+    cards = agents().values()
+    return [c for c in cards if c.role is Role.ADMIN and c.is_active and c.email]
+
+
 def groups() -> dict[int, GroupCard]:
     """Every group by id, in the order of their names."""
     return reference("groups", _load_groups)

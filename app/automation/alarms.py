@@ -11,7 +11,6 @@ import structlog
 from flask import current_app
 
 from app.accounts import directory
-from app.accounts.models import Role
 from app.core.db import begin_write, db
 from app.core.sealing import Unreadable, unseal
 from app.mail import outbox
@@ -48,13 +47,8 @@ def tell(now: datetime) -> int:
         title = alarm.title[:400]
         db.session.add(ToldAlarm(key=alarm.key, title=title, since=alarm.since, told_at=now))
     mailbox_id = _way_out()
-    admins = [
-        card
-        for card in directory.agents().values()
-        if card.role is Role.ADMIN and card.is_active and card.email
-    ]
     rows = []
-    for admin in admins:
+    for admin in directory.admins():
         heard = [row for row in over if row.key not in unheard.get(admin.email, ())]
         rows += [
             outbox.row(

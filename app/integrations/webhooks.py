@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.accounts import directory
-from app.accounts.models import Person, Role
+from app.accounts.models import Person
 from app.core import audit, outgoing
 from app.core.audit import Facts
 from app.core.db import db
@@ -181,8 +181,7 @@ def stop(webhook: Webhook, why: str, *, now: datetime) -> None:
                 now=now,
                 is_automatic=True,
             )
-            for card in directory.agents().values()
-            if card.role is Role.ADMIN and card.is_active and card.email
+            for card in directory.admins()
         ]
     )
 
