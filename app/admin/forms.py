@@ -19,7 +19,6 @@ from wtforms import (
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from app.core.errors import DomainError, Invalid
 from app.web.forms import BaseForm, one_line, storable, stripped
 
 Choices = list[SelectChoice]
@@ -28,23 +27,10 @@ Choices = list[SelectChoice]
 class AdminForm(BaseForm):
     """A form whose errors may also come from the action behind it."""
 
-    def __init__(self, **options: Any) -> None:
-        self.problem = ""  # what is wrong with the whole
-        super().__init__(**options)
-
     @property
     def shown(self) -> list[Field]:
         """The fields that people see, in their order."""
         return [field for field in self if not isinstance(field, HiddenField)]
-
-    def take(self, error: DomainError) -> None:
-        """Put what an action has refused beside the fields, and the rest above the form."""
-        errors = error.errors if isinstance(error, Invalid) else {}
-        for name, message in errors.items():
-            if name in self:
-                self[name].errors = (message,)
-        if not any(name in self for name in errors):
-            self.problem = error.message
 
 
 class ChecksField(SelectMultipleField):

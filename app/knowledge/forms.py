@@ -15,7 +15,6 @@ from wtforms import (
 )
 from wtforms.validators import InputRequired, Length, NumberRange
 
-from app.core.errors import DomainError, Invalid
 from app.core.paging import MOST_ID
 from app.knowledge import queries
 from app.knowledge.models import LONGEST_BODY, LONGEST_SUMMARY, LONGEST_TITLE, Audience
@@ -71,7 +70,6 @@ class ArticleForm(BaseForm):
     version = HiddenField(filters=[_whole_number], validators=[NumberRange(0, MOST_ID)])
 
     def __init__(self, **options: Any) -> None:
-        self.problem = ""
         super().__init__(**options)
         self.category.choices = [SelectChoice(str(id), name) for id, name in queries.categories()]
 
@@ -90,12 +88,3 @@ class ArticleForm(BaseForm):
             category_id=_whole_number(self.category.data),
             audience=Audience(self.audience.data),
         )
-
-    def take(self, error: DomainError) -> None:
-        """Put what an action has refused beside the fields, and the rest above the form."""
-        errors = error.errors if isinstance(error, Invalid) else {}
-        for name, message in errors.items():
-            if name in self:
-                self[name].errors = (message,)
-        if not any(name in self for name in errors):
-            self.problem = error.message

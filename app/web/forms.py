@@ -8,6 +8,7 @@ from flask_wtf import FlaskForm
 from wtforms import Field, Form
 from wtforms.validators import ValidationError
 
+from app.core.errors import DomainError, Invalid
 from app.core.html import printable
 
 
@@ -15,12 +16,22 @@ class BaseForm(FlaskForm):
     """A form with its CSRF token; typed, which WTForms is not."""
 
     def __init__(self, **options: Any) -> None:
+        self.problem = ""  # what is wrong with the whole
         super().__init__(**options)  # type: ignore[no-untyped-call]
 
     def validate_on_submit(self, extra_validators: Any = None) -> bool:
         """True where the form was sent and everything in it is right."""
         valid: bool = super().validate_on_submit(extra_validators)  # type: ignore[no-untyped-call]
         return valid
+
+    def take(self, error: DomainError) -> None:
+        """Put what an action has refused beside the fields, and the rest above the form."""
+        errors = error.errors if isinstance(error, Invalid) else {}
+        for name, message in errors.items():
+            if name in self:
+                self[name].errors = (message,)
+        if not any(name in self for name in errors):
+            self.problem = error.message
 
 
 def stripped(text: Any) -> Any:
