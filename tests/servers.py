@@ -59,7 +59,9 @@ def _postgres_server() -> URL:
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"pid{os.getpid()}")
     folder = Path(tempfile.gettempdir(), f"deskhand-postgres-{run[:12]}")
     # Joining is safe: the package counts the processes that use a folder, under a lock, and the
-    # last one stops the server and deletes the folder.
+    # last one stops the server and deletes the folder. Only where the folder is missing it makes
+    # it outside that lock, and of two at once one fails.
+    folder.mkdir(mode=0o700, exist_ok=True)
     server = get_server(folder, cleanup_mode="delete")
     _trade_safety_for_speed(server)
     return make_url(server.get_uri()).set(drivername="postgresql+psycopg")
