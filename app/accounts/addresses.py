@@ -72,11 +72,16 @@ def remove(person: Person, address: str, *, by: Person) -> None:
     Raises:
         NotFound: it is not theirs.
         Conflict: it is the main one.
+        Forbidden: it is the last that they have shown to be theirs, and *by* is an agent: whoever
+            reads another would then be let in as them.
     """
     may_change(person, by)
     row = _own(person, address)
     if row.is_main:
         raise Conflict("Choose another main address first.")
+    others = [one for one in person.emails if one is not row]
+    if row.is_theirs and not any(one.is_theirs for one in others) and not by.is_supervisor:
+        raise Forbidden("They sign in with this address. A supervisor can take it away.")
     person.emails.remove(row)
     db.session.flush()
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.accounts import addresses, people
-from app.accounts.models import Organization, Person, PersonEmail, Role, Tier
+from app.accounts.access import hidden_group_ids
+from app.accounts.models import Organization, OrganizationAccess, Person, PersonEmail, Role, Tier
 from app.core import audit
 from app.core.audit import Facts
 from app.core.db import db
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.unique import unique
 
 TAKEN = "Another person has this external id."
@@ -50,6 +51,7 @@ def save(person: Person | None, draft: CustomerDraft, *, by: Person, now: dateti
     Raises:
         Invalid: address, external id or organization will not do.
         Conflict: the address is another person's, or they were merged into another one.
+        Forbidden: they would see tickets of their colleagues that *by* may not see.
     """
     before = facts(person) if person else {}
     if draft.organization_id is not None and not db.session.get(
@@ -57,6 +59,8 @@ def save(person: Person | None, draft: CustomerDraft, *, by: Person, now: dateti
     ):
         message = "There is no such organization."
         raise Invalid(message, {"organization": message})
+    if draft.organization_id != (person.organization_id if person else None):
+        _refuse_insight(draft.organization_id, by=by)
     address = people.normal_address(draft.email) if draft.email else ""
     if person is None:
         person = _make(address, now=now)
@@ -94,6 +98,15 @@ def _make(address: str, *, now: datetime) -> Person:
     if not found.is_new:
         raise Conflict(f"{address} is known already, as person {found.id}.")
     return db.session.get_one(Person, found.id)
+
+
+def _refuse_insight(organization_id: int | None, *, by: Person) -> None:
+    """Some organizations let members see all their tickets, and private groups have some."""
+    found = db.session.get(Organization, organization_id) if organization_id else None
+    if found is not None and found.access is OrganizationAccess.ALL and hidden_group_ids(by):
+        raise Forbidden(
+            f"Members of {found.name} see all its tickets, of private groups too. Ask a supervisor."
+        )
 
 
 def _change_address(person: Person, address: str, *, by: Person) -> None:

@@ -13,7 +13,14 @@ import sqlalchemy as sa
 from flask import current_app
 
 from app.accounts import people
-from app.accounts.models import LINK_LIFETIME, LinkPurpose, OneTimeLink, Person, PersonEmail
+from app.accounts.models import (
+    IS_THEIRS,
+    LINK_LIFETIME,
+    LinkPurpose,
+    OneTimeLink,
+    Person,
+    PersonEmail,
+)
 from app.accounts.sign_in import key_hash
 from app.core.db import db
 from app.core.errors import NotFound
@@ -98,22 +105,27 @@ def use(link: OneTimeLink, *, now: datetime) -> None:
     kin = OneTimeLink.person_id.is_not_distinct_from(link.person_id)
     db.session.execute(same.where(kin, OneTimeLink.purpose == link.purpose))
     if link.address:
-        people.prove(link.address, now=now)
+        people.prove(link.address, person_id=link.person_id, now=now)
 
 
 def mail(purpose: LinkPurpose, address: str, *, now: datetime) -> None:
     """Send a link to *address* if somebody active has it; else nothing, and nobody is told.
 
-    Only a main or proven address gets one: a further address that came along with a ticket shows
-    nothing about whose it is.
+    Only an address that is shown to be theirs gets one, and the main one of somebody who has no
+    such: what came along with a ticket, or was entered by the team since, shows nothing about
+    whose it is, and would let its reader in.
     """
+    other = sa.orm.aliased(PersonEmail)
+    has_theirs = sa.exists().where(
+        other.person_id == Person.id, sa.or_(other.proven_at.is_not(None), other.is_own)
+    )
     row = db.session.execute(
         sa.select(Person.id, Person.name)
         .join(PersonEmail)
         .where(
             PersonEmail.address == address,
             Person.is_active,
-            sa.or_(PersonEmail.is_main, PersonEmail.proven_at.is_not(None)),
+            sa.or_(IS_THEIRS, sa.and_(PersonEmail.is_main, sa.not_(has_theirs))),
         )
     ).one_or_none()
     if row is None:

@@ -205,7 +205,11 @@ class Person(UserMixin, Base):
 
 
 class PersonEmail(Base):
-    """An address of a person: lower case, unique over everybody."""
+    """An address of a person: lower case, unique over everybody.
+
+    ``proven_at``: when a link that went there was used. ``is_own``: they gave it themselves, in
+    the form, chat or mail that made them, or wrote from it with proof. See `IS_THEIRS`.
+    """
 
     __tablename__ = "person_email"
     __table_args__ = (
@@ -229,8 +233,18 @@ class PersonEmail(Base):
 
 class LoginSession(Base):
     """A signed-in browser. The cookie holds a random key, the row its SHA-256."""
+    is_own: Mapped[bool] = mapped_column(default=False)
 
     __tablename__ = "login_session"
+    @property
+    def is_theirs(self) -> bool:
+        """True where the person has shown that it is, whatever the team entered."""
+        return self.proven_at is not None or self.is_own
+
+
+# The same as a condition. While a person has such an address, no other lets anybody in as them.
+IS_THEIRS = sa.or_(PersonEmail.proven_at.is_not(None), PersonEmail.is_own)
+
     id: Mapped[int] = mapped_column(primary_key=True)
     person_id: Mapped[int] = mapped_column(
         sa.ForeignKey("person.id", ondelete="CASCADE"), index=True

@@ -10,7 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from app.accounts.models import Organization, OrganizationDomain, Person, PersonEmail, Role, Tier
+from app.accounts.models import (
+    IS_THEIRS,
+    Organization,
+    OrganizationDomain,
+    Person,
+    PersonEmail,
+    Role,
+    Tier,
+)
 from app.core.db import Base, db
 from app.core.errors import Conflict, Invalid
 from app.core.mail_addresses import spelled_alike
@@ -62,7 +70,7 @@ REQUESTER = (
         Person.organization_id,
         Organization.name.label("organization_name"),
         Organization.tier.label("organization_tier"),
-        PersonEmail.proven_at.is_not(None).label("is_proven"),
+        IS_THEIRS.label("is_proven"),
     )
     .select_from(Person)
     .outerjoin(Organization, Organization.id == Person.organization_id)
@@ -100,12 +108,17 @@ NEWCOMER: dict[str, Any] = {
     "organization_id": None,
     "organization_name": None,
     "organization_tier": None,
-    "is_proven": False,
 }
 
 
 def find_or_make(
-    email: str, *, name: str = "", phone: str = "", external_id: str | None = None, now: datetime
+    email: str,
+    *,
+    name: str = "",
+    phone: str = "",
+    external_id: str | None = None,
+    is_own: bool = False,
+    now: datetime,
 ) -> Requester:
     """The person with this address, else with this external id, else a new customer.
 
@@ -113,6 +126,8 @@ def find_or_make(
     a known external id is added as one more, not proven. Safe in parallel: of two that make the
     same person, the second finds the first's. One statement for someone known.
 
+    Args:
+        is_own: they say so themselves, so the address of somebody new is theirs (`IS_THEIRS`).
     Raises:
         Invalid: *email* is no mail address.
     """
@@ -122,7 +137,7 @@ def find_or_make(
         "phone": clean_line(phone, PHONE_LENGTH),
         "external_id": clean_line(external_id or "", EXTERNAL_ID_LENGTH) or None,
     }
-    found = find(address) or _make(address, given, now=now)
+    found = find(address) or _make(address, given, is_own=is_own, now=now)
     if found.role is not Role.CUSTOMER:
         return found
     blanks = {key: value for key, value in given.items() if value and not getattr(found, key)}
@@ -161,13 +176,35 @@ def clean_line(text: str, length: int) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:length].strip()
 
 
-def prove(address: str, *, now: datetime) -> None:
+def wrote_with_proof(sender: Requester) -> None:
+    """Note that a customer uses the address which a mail of theirs came from, and was proven to.
+
+    Not beside another address that is theirs: it shows who reads this one, not who they are.
+    """
+    if sender.is_proven or sender.role is not Role.CUSTOMER:
+        return
+    other = sa.orm.aliased(PersonEmail)
+    has_theirs = sa.exists().where(
+        other.person_id == sender.id, sa.or_(other.proven_at.is_not(None), other.is_own)
+    )
+    mine = sa.update(PersonEmail).where(
+        PersonEmail.address == sender.email, PersonEmail.person_id == sender.id
+    )
+    db.session.execute(
+        mine.where(sa.not_(has_theirs)).values(is_own=True), execution_options=UNSYNCHRONIZED
+    )
+
+
+def prove(address: str, *, person_id: int | None = None, now: datetime) -> None:
     """Note that an address was shown to belong to its person, by a link that went there.
 
     Only now may the address's domain say which organization the person belongs to.
+
+    Args:
+        person_id: whose it was when the link was made; nothing is shown if it is another's now.
     """
     row = db.session.get(PersonEmail, address, with_for_update=True)
-    if row is None:
+    if row is None or person_id not in (None, row.person_id):
         return
     row.proven_at = row.proven_at or now
     person = row.person
@@ -177,7 +214,7 @@ def prove(address: str, *, now: datetime) -> None:
             person.organization_id = domain.organization_id
 
 
-def _make(address: str, given: dict[str, Any], *, now: datetime) -> Requester:
+def _make(address: str, given: dict[str, Any], *, is_own: bool, now: datetime) -> Requester:
     """A new customer, or who else has the address by now; or the external id's owner."""
     owner = None
     if given["external_id"]:
@@ -186,10 +223,13 @@ def _make(address: str, given: dict[str, Any], *, now: datetime) -> Requester:
     if person_id is None:  # the external id was taken at this moment, and stays theirs
         given["external_id"] = None
         person_id = _insert(Person, given | {"created_at": now})
+    is_own = is_own and owner is None
     email = {"address": address, "person_id": person_id, "is_main": owner is None}
+    email["is_own"] = is_own
     is_ours = _insert(PersonEmail, email) is not None
     if is_ours and owner is None:
-        return Requester(id=person_id, email=address, is_new=True, **NEWCOMER, **given)
+        known = NEWCOMER | given
+        return Requester(id=person_id, email=address, is_proven=is_own, is_new=True, **known)
     if not is_ours and owner is None:
         # Someone else has just made them; PostgreSQL waited for that commit before it said so.
         db.session.execute(sa.delete(Person).where(Person.id == person_id))

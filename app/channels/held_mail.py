@@ -18,6 +18,7 @@ from app.mail.parsing import ParsedEmail
 from app.tickets import attachments, participants
 from app.tickets.attachments import StoredFile
 from app.tickets.models import HeldEmail, Ticket, TicketMessageId
+from app.tickets.queries import refuse_hidden
 from app.tickets.timeline import record
 from app.tickets.words import EventKind, HeldState, Source
 
@@ -60,6 +61,7 @@ def decide(ticket: Ticket, held_id: int, decision: str, *, by: Person, now: date
         number = _split(ticket, held, email, now=now)
         told = f"The mail from {who} became {number}"
     elif state is HeldState.ALIAS:
+        refuse_hidden(ticket.requester, by=by)
         addresses.add(ticket.requester, held.from_address, by=by)
         _accept(ticket, held, email, now=now)
         told = (

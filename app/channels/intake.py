@@ -144,7 +144,7 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
     category = _category(new)
     fields = properties.clean_custom_fields(category.id, new.custom_fields, complete=False)
     tags = properties.clean_tags(new.tags)
-    asker = _requester(new.requester, now=now)
+    asker = _requester(new, now=now)
     actor: By = new.by or System(asker.name or asker.email, asker.id)
     priority, points = _priority(new, asker, category, now=now)
     choice = assignment.choose(
@@ -237,16 +237,21 @@ def make_number() -> str:
     return "TKT-" + "".join(secrets.choice(ALPHABET) for _ in range(8))
 
 
-def _requester(given: RequesterInput, *, now: datetime) -> people.Requester:
+def _requester(new: NewTicket, *, now: datetime) -> people.Requester:
     """The person who asks, found or made."""
+    given = new.requester
     if given.person_id is None:
-        return people.find_or_make(
+        asker = people.find_or_make(
             given.email,
             name=given.name,
             phone=given.phone,
             external_id=given.external_id,
+            is_own=new.by is None and new.source in (Source.WEB, Source.EMAIL, Source.CHAT),
             now=now,
         )
+        if new.source is Source.EMAIL and new.sender_check is SenderCheck.PASS:
+            people.wrote_with_proof(asker)
+        return asker
     found = people.requester_of(given.person_id)
     if found is None:
         raise Invalid("There is no such person.", {"requester": "Name somebody who is known."})

@@ -17,6 +17,7 @@ from app.mail.models import InboundState, OutboundEmail
 from app.mail.parsing import ParsedEmail
 from app.tickets import notifications
 from app.tickets.models import Comment, Ticket
+from app.tickets.queries import refuse_hidden
 from app.tickets.timeline import System, record
 from app.tickets.words import EventKind
 
@@ -105,10 +106,12 @@ def use_instead(person: Person, fails: str, other: str, *, by: Person, now: date
 
     Raises:
         NotFound: one of the addresses is not theirs, or nothing is known against the first.
+        Forbidden: they asked something that *by* may not see.
     """
     owned = {email.address for email in person.emails}
     if fails not in owned or failing.find(fails) is None:
         raise NotFound("This address is mailed already.")
+    refuse_hidden(person, by=by)
     addresses.make_main(person, other, by=by)
     missed = failing.missed(fails)
     tickets = list(_tickets(email.ticket_id for email in missed))

@@ -25,6 +25,7 @@ from app.search import lists, query
 from app.tickets import person_merging
 from app.tickets.filters import TicketFilters, clean, from_query
 from app.tickets.models import Ticket
+from app.tickets.queries import refuse_hidden
 from app.web import words
 from app.web.htmx import render
 
@@ -68,6 +69,7 @@ def add_address(person_id: int) -> ResponseReturnValue:
     """One more address of theirs."""
     person, typed = find_person(person_id), request.form.get("address", "").strip()[:300]
     try:
+        refuse_hidden(person, by=current_person())
         row = addresses.add(person, typed, by=current_person())
     except DomainError as error:
         owner_id = getattr(error, "owner_id", None)
@@ -188,7 +190,9 @@ def _is_id(text: str) -> bool:
 def _change_address(person_id: int, change: Callable[..., None], done: str) -> ResponseReturnValue:
     address = request.form.get("address", "")
     try:
-        change(find_person(person_id), address, by=current_person())
+        person = find_person(person_id)
+        refuse_hidden(person, by=current_person())
+        change(person, address, by=current_person())
     except DomainError as error:
         db.session.rollback()
         flash(error.message, "error")

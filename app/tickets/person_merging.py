@@ -20,6 +20,7 @@ from app.core.errors import Conflict, NotFound
 from app.tickets import holding
 from app.tickets.merge_models import PersonMerge
 from app.tickets.models import Comment, Participant, Ticket
+from app.tickets.queries import refuse_hidden
 from app.tickets.timeline import record
 from app.tickets.words import EventKind, Status
 
@@ -89,9 +90,11 @@ def merge(merged: Person, survivor: Person, *, by: Person, now: datetime) -> Per
 
     Raises:
         Conflict: they cannot be merged; the message says why.
+        Forbidden: one of them asked something that *by* may not see.
     """
     if reason := refusal(merged, survivor):
         raise Conflict(reason)
+    refuse_hidden(merged, survivor, by=by)
     done = PersonMerge(
         person_id=merged.id, survivor_id=survivor.id, merged_by_id=by.id, merged_at=now
     )
@@ -99,6 +102,7 @@ def merge(merged: Person, survivor: Person, *, by: Person, now: datetime) -> Per
     moved: dict[str, Any] = {
         "main": merged.email,
         "was_active": merged.is_active,
+        "shown": _shown(merged),
         "addresses": _move_addresses(merged, survivor),
         "filled": _fill(merged, survivor),
         "tickets": _move_ids(Ticket.id, Ticket.requester_id, merged.id, survivor.id),
@@ -127,6 +131,7 @@ def undo(done: PersonMerge, merged: Person, survivor: Person, *, by: Person, now
     """
     if reason := cannot_undo(done, survivor, now=now):
         raise Conflict(reason)
+    refuse_hidden(survivor, by=by)
     moved = done.moved
     tier = survivor.effective_tier
     _give_back_addresses(merged, survivor, moved)
@@ -217,9 +222,24 @@ def merges_into(person_id: int) -> list[tuple[PersonMerge, Person]]:
     return [(row[0], row[1]) for row in db.session.execute(found)]
 
 
+def _shown(person: Person) -> dict[str, list[Any]]:
+    """Which addresses are theirs (`IS_THEIRS`), by what: when a link was used, and whether own."""
+    return {
+        email.address: [email.proven_at.isoformat() if email.proven_at else None, email.is_own]
+        for email in person.emails
+        if email.is_theirs
+    }
+
+
 def _move_addresses(merged: Person, survivor: Person) -> list[str]:
+    """Whoever reads them is let in by them only where the survivor has shown none as theirs:
+    that the two are one person is what an agent says."""
     addresses = [email.address for email in merged.emails]
+    keeps = not any(email.is_theirs for email in survivor.emails)
     _hand_over(addresses, merged, survivor)
+    if not keeps:
+        moved = sa.update(PersonEmail).where(PersonEmail.address.in_(addresses))
+        db.session.execute(moved.values(proven_at=None, is_own=False), execution_options=_quietly)
     return addresses
 
 
@@ -239,6 +259,11 @@ def _hand_over(addresses: list[str], giver: Person, taker: Person, main: str = "
 
 def _give_back_addresses(merged: Person, survivor: Person, moved: dict[str, Any]) -> None:
     _hand_over(moved["addresses"], survivor, merged, moved["main"])
+    for row in merged.emails:
+        if row.address in moved["shown"] and not row.is_theirs:
+            at, row.is_own = moved["shown"][row.address]
+            row.proven_at = datetime.fromisoformat(at) if at else None
+    db.session.flush()
 
 
 def _fill(merged: Person, survivor: Person) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from app.accounts.access import hidden_group_ids
 from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import UTCDateTime, db
-from app.core.errors import Conflict, NotFound
-from app.tickets.models import Comment, Ticket
+from app.core.errors import Conflict, Forbidden, NotFound
+from app.tickets.models import Comment, Participant, Ticket
 from app.tickets.words import Visibility
 
 NUMBER = re.compile(r"TKT-[A-HJKMNP-Z2-9]{8}", re.IGNORECASE)
@@ -105,3 +105,23 @@ def visible_to(agent: Person) -> sa.ColumnElement[bool]:
     if not hidden:
         return sa.true()
     return sa.or_(Ticket.group_id.is_(None), Ticket.group_id.not_in(sorted(hidden)))
+
+
+def refuse_hidden(*customers: Person, by: Person) -> None:
+    """Where their mail goes, and who they are, is not for agents who may not see all they ask.
+
+    Mails of a private group's ticket go to the main address, and merged people read each other's.
+    At most one statement; none where no group is hidden from *by*.
+
+    Raises:
+        Forbidden: one of *customers* takes part in a ticket that *by* may not see.
+    """
+    hidden = sorted(hidden_group_ids(by))
+    if not hidden:
+        return
+    ids = [customer.id for customer in customers]
+    followed = sa.select(Participant.ticket_id).where(Participant.person_id.in_(ids))
+    theirs = sa.or_(Ticket.requester_id.in_(ids), Ticket.id.in_(followed))
+    found = sa.select(Ticket.id).where(theirs, Ticket.group_id.in_(hidden)).limit(1)
+    if db.session.scalar(found) is not None:
+        raise Forbidden("This is for a supervisor: some of their tickets are not for you.")

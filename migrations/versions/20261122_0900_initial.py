@@ -949,6 +949,7 @@ def upgrade() -> None:
         "person_skill",
         sa.Column("person_id", sa.Integer(), nullable=False),
         sa.Column("skill_id", sa.Integer(), nullable=False),
+        sa.Column("is_own", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["person_id"], ["person.id"], name=op.f("fk_person_skill_person_id"), ondelete="CASCADE"
         ),

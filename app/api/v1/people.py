@@ -38,6 +38,7 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Conflict, NotFound
 from app.tickets import holding
+from app.tickets.queries import refuse_hidden
 
 LANGUAGE = validate.Regexp(r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,2}$", error="Such as en or pt-BR.")
 # Parts of a person, which go with them.
@@ -234,6 +235,8 @@ def _save_requester(row: Person | None, data: Data, by: Person, now: datetime) -
     served = row.effective_tier if row else None
     draft = {**data, "organization_id": id_of(Organization, data["organization"], "organization")}
     del draft["organization"]
+    if row is not None and data["email"].lower() != row.email:
+        refuse_hidden(row, by=by)
     saved = customers.save(row, CustomerDraft(**draft), by=by, now=now)
     if served is not None and saved.effective_tier is not served:
         holding.tier_changed(Person.id == saved.id, now=now)
