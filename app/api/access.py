@@ -15,8 +15,8 @@ from app.accounts.access import person_or_none
 from app.accounts.models import Person
 from app.accounts.tokens import person_of_token, token_in
 from app.core.errors import Forbidden
-from app.extensions import csrf
-from app.web.limits import network
+from app.extensions import csrf, limiter
+from app.web import limits
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -51,10 +51,22 @@ def agent() -> Person:
 
 
 def limited_by() -> str:
-    """Whom a rate limit counts: the token, else the network address."""
+    """Whom a rate limit counts: the token, else the network address.
+
+    Tokens that do not work are counted by that, too (`_refused`).
+    """
     token = token_in(request.headers.get("Authorization", ""))  # one, however it is written
     # A hash: tokens stay out of Redis.
-    return sha256(token.encode("utf-8", "replace")).hexdigest() if token else network()
+    return sha256(token.encode("utf-8", "replace")).hexdigest() if token else limits.network()
+
+
+@limiter.shared_limit(limits.WRONG_TOKENS_BY_IP, scope="wrong-token", key_func=limits.network)
+def _refused() -> Unauthorized:
+    """What stands for a token that does not work, told so often.
+
+    Counted only then: one wrong program would else lock out all others of its network.
+    """
+    return Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "Deskhand"}))
 
 
 def _caller() -> Person:
@@ -67,5 +79,5 @@ def _caller() -> Person:
         if person is not None and writes:
             csrf.protect()
     if person is None:
-        raise Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "Deskhand"}))
+        raise _refused()
     return person

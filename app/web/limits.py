@@ -1,4 +1,4 @@
-"""Every rate limit of a form, by name, in one place; the API has its own.
+"""Every rate limit of a form, by name, in one place; the API's tokens have their own.
 
 Counted in Redis over all processes, or in each process's memory while Redis is down.
 """
@@ -27,6 +27,7 @@ TICKET_BY_IP = "20 per 10 minutes"  # the public ticket form; an office shares o
 TICKET_BY_ADDRESS = "20 per hour"
 VOTE_BY_IP = "60 per 10 minutes"  # on articles; a cookie is easily thrown away
 REPLY_BY_IP = "60 per 10 minutes"  # replies by customers
+WRONG_TOKENS_BY_IP = "120 per minute"  # each made-up one would else have a limit of its own
 CHAT_BY_WINDOW = "60 per 10 minutes"  # what is said in one conversation, whichever its key
 
 

@@ -16,6 +16,7 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.extensions import limiter
 from app.settings import load
+from app.web import limits
 from tests import servers
 from tests.factories import make_agent
 
@@ -72,3 +73,27 @@ def test_a_token_that_asks_too_much_is_told_when_to_come_back(limited: Flask) ->
         assert client.get(PATH, headers={"Authorization": written}).status_code == 429
     # Whoever has no token that works is counted apart.
     assert client.get(PATH, headers={"Authorization": "Bearer guessed"}).status_code == 401
+
+
+@pytest.mark.real_commits
+def test_made_up_tokens_are_counted_by_network_together(limited: Flask) -> None:
+    """And a token that works goes on to work beside them."""
+    with limited.app_context():
+        db.session.info["writes_freely"] = True
+        token = make_token(make_agent(), "test", now=utcnow())
+        db.session.commit()
+        db.session.remove()
+    client = limited.test_client()
+    allowed = int(limits.WRONG_TOKENS_BY_IP.split()[0])
+
+    def status(token: str, path: str = PATH, ip: str = "192.0.2.1") -> int:
+        auth = {"Authorization": f"Bearer {token}"}
+        return client.get(path, headers=auth, environ_base={"REMOTE_ADDR": ip}).status_code
+
+    for n in range(allowed):
+        path = PATH if n % 2 else "/api/v1/tickets"
+        assert status(f"dsk_guess{n}", path) == 401
+    assert status("dsk_another") == 429
+    assert status("dsk_another", "/api/v1/groups") == 429
+    assert status("dsk_another", ip="192.0.2.2") == 401
+    assert status(token) == 200
