@@ -131,6 +131,7 @@ def _register(app: Flask) -> None:
     """Every area's pages and commands, but the API."""
     from app.accounts import init_accounts
     from app.admin.frame import init_admin
+    from app.automation import watches
     from app.core.clock import utcnow
     from app.desk.routes import init_desk
     from app.help.routes import init_help
@@ -140,7 +141,11 @@ def _register(app: Flask) -> None:
     from app.reports.routes import init_reports
     from app.web.health import init_health
 
-    init_health(app, mail=lambda: alarms.readiness(utcnow()))
+    init_health(
+        app,
+        mail=lambda: alarms.readiness(utcnow()),
+        machine=lambda: watches.readiness(utcnow()),
+    )
     init_accounts(app)
     init_admin(app)
     init_desk(app)

@@ -18,11 +18,11 @@ from flask.typing import ResponseReturnValue
 
 from app.accounts.models import Person, Presence, Role
 from app.admin import system
+from app.automation import alarms, watches
 from app.core.clock import utcnow
 from app.core.db import Base, db
 from app.core.jobs import last_runs, queue_state
 from app.integrations.models import WebhookDelivery
-from app.mail import alarms
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
 from app.settings import Settings
 from app.tickets.models import Comment, SlaClock, Ticket
@@ -129,8 +129,8 @@ def _count(model: type[Base], *conditions: Any) -> sa.ScalarSelect[int]:
 def _standstills(now: datetime) -> Iterator[Metric]:
     """Alarms, by part."""
     standing = [alarm.part for alarm in alarms.recent(now)]
-    parts = ("fetching", "reading", "sending")
-    told = "Alarms of mail that stands still, by part."
+    parts = ("fetching", "reading", "sending", *watches.PARTS)
+    told = "What stands still or is about to, by part."
     counts = {f'part="{part}"': float(standing.count(part)) for part in parts}
     yield Metric("standstills", "gauge", told, counts)
 
@@ -157,6 +157,9 @@ def _disk(settings: Settings) -> Iterator[Metric]:
     yield Metric("disk_bytes", "gauge", told, {"": disk.total})
     yield Metric("disk_free_bytes", "gauge", told, {"": disk.free})
     size = float(system.database_size())
+    if last := watches.last_backup():
+        told = "When deskhand backup last wrote a whole file."
+        yield Metric("backup_timestamp_seconds", "gauge", told, {"": last.timestamp()})
     yield Metric("database_bytes", "gauge", "Size of the database.", {"": size})
     labels = f'version="{system.version_of("deskhand")}",database="{db.engine.dialect.name}"'
     yield Metric("info", "gauge", "What runs here.", {labels: 1})

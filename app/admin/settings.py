@@ -80,6 +80,17 @@ FIELDS: dict[str, Callable[[], Field]] = {
         "0: for ever.",
         most=36_500,
     ),
+    "disk_full_percent": lambda: number(
+        "Full disk, in percent",
+        "Admins are told by mail when so much of a disk is used.",
+        least=50,
+        most=99,
+    ),
+    "days_between_backups": lambda: number(
+        "Days between backups",
+        "Admins are told by mail when deskhand backup wrote nothing for so long; 0: never.",
+        most=365,
+    ),
     "undo_seconds": lambda: number(
         "Seconds to undo", "How long a sent reply can be taken back; 0: not at all.", most=60
     ),
@@ -146,6 +157,7 @@ MAIL = (
 DESK = (
     *("site_name", "accent", "time_zone", "days_to_reopen", "days_to_close", "undo_seconds"),
     *("minutes_to_away", "sla_warning_percent", "days_to_keep_decisions"),
+    *("disk_full_percent", "days_between_backups"),
 )
 UNSEEN = ("practice_after_event", "logo")  # nobody's to choose; has a form of its own
 OTHERS = tuple(

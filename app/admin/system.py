@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,13 +15,14 @@ from rq import Worker
 
 from app.accounts.access import admin_required
 from app.admin import keyset
+from app.automation import alarms, watches
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.jobs import Job, bells, last_runs
+from app.core.settings_store import setting
 from app.core.storage import storage
 from app.integrations import health
 from app.integrations.models import EndpointHealth, Webhook, WebhookDelivery
-from app.mail import alarms
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
 from app.settings import Settings
 from app.web import words
@@ -40,8 +40,6 @@ JOBS = {
     Job.FETCH_CONTEXT: "Fetch customer data",
 }
 LATE_SECONDS = 300  # each runs once a minute
-FULL_PERCENT = 90
-GIGABYTE = 1_000_000_000
 PACKAGES = {
     "deskhand": "Deskhand",
     "flask": "Flask",
@@ -69,17 +67,17 @@ class Fact:
 def show() -> ResponseReturnValue:
     """Everything on one page."""
     now = utcnow()
+    standing = alarms.standing(now)
+    wrong = {alarm.part for alarm in standing}
     parts = (
         ("Workers and queue", _workers()),
         ("Jobs, last started", _jobs(now)),
         ("Mail and webhooks", [*_mail(), *_other_systems()]),
-        ("Files and disk", _disk()),
+        ("Files, disks and backup", _machine(now, wrong)),
         ("Versions", _versions()),
     )
     is_well = not any(fact.is_wrong for _, facts in parts for fact in facts)
-    return render_template(
-        "admin/system.html", alarms=alarms.alarms(now), is_well=is_well, parts=parts
-    )
+    return render_template("admin/system.html", alarms=standing, is_well=is_well, parts=parts)
 
 
 def _workers() -> list[Fact]:
@@ -159,16 +157,19 @@ def _other_systems() -> list[Fact]:
     ]
 
 
-def _disk() -> list[Fact]:
+def _machine(now: datetime, wrong: set[str]) -> list[Fact]:
+    """This machine's disk; *wrong* are the parts that somebody was alarmed of."""
     settings: Settings = current_app.extensions["settings"]
-    disk = shutil.disk_usage(settings.data_dir)
-    used = round(100 * (1 - disk.free / disk.total))  # what is kept for root alone is used, too
-    free = f"{disk.free / GIGABYTE:,.1f} GB free of {disk.total / GIGABYTE:,.0f} GB, {used} % used"
+    used, told = watches.fullness(settings.data_dir)
+    is_full = watches.DISK in wrong or used >= setting("disk_full_percent")
+    last = watches.last_backup()
+    backup = words.moment(last, now, keyset.zone()) if last else "never by deskhand backup"
     return [
         Fact("Data folder", str(settings.data_dir)),
-        Fact("Disk", free, is_wrong=used >= FULL_PERCENT),
-        Fact("Attachments", storage().where),
+        Fact("Disk", told, is_wrong=is_full),
+        Fact("Attachments", storage().where, is_wrong=watches.FILES in wrong),
         Fact("Database", words.filesize(database_size())),
+        Fact("Last backup", backup, is_wrong=watches.BACKUP in wrong),
     ]
 
 

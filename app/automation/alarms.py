@@ -1,4 +1,4 @@
-"""Telling admins by mail that mail stands still, by a way that works, and when it is over."""
+"""Telling admins by mail what stands still, by a way that works, and when it is over."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import structlog
 from flask import current_app
 
 from app.accounts import directory
+from app.automation import watches
 from app.core.db import begin_write, db
 from app.core.sealing import Unreadable, unseal
+from app.mail import alarms as of_mail
 from app.mail import outbox
-from app.mail.alarms import Alarm, alarms
+from app.mail.alarms import Alarm
 from app.mail.models import Mailbox, OutboundEmail, OutboundState, SendingOutage, ToldAlarm
 from app.mail.smtp import public_name
 from app.settings import Settings
@@ -23,6 +25,17 @@ from app.web import words
 log = structlog.get_logger(__name__)
 
 KIND, OVER = "mail_alarm", "mail_works_again"
+MACHINE_KIND, MACHINE_OVER = "machine_alarm", "machine_works_again"
+
+
+def standing(now: datetime) -> list[Alarm]:
+    """What stands still, or is about to; six small statements."""
+    return of_mail.alarms(now) + watches.alarms(now)
+
+
+def recent(now: datetime) -> list[Alarm]:
+    """The same, asked anew every twenty seconds at most: for what many pages show."""
+    return of_mail.recent(now) + watches.recent(now)
 
 
 def tell(now: datetime) -> int:
@@ -32,43 +45,53 @@ def tell(now: datetime) -> int:
     could not leave meanwhile, hears of neither. Commits. Returns how many mails are queued.
     """
     begin_write()
-    standing = {alarm.key: alarm for alarm in alarms(now)}
+    alarms = {alarm.key: alarm for alarm in standing(now)}
     told = {row.key: row for row in db.session.scalars(sa.select(ToldAlarm))}
-    new = [alarm for key, alarm in standing.items() if key not in told]
-    over = [told[key] for key in sorted(told.keys() - standing.keys())]
+    new = [alarm for key, alarm in alarms.items() if key not in told]
+    over = [told[key] for key in sorted(told.keys() - alarms.keys())]
     if not new and not over:
         db.session.rollback()
         return 0
-    unheard = _cancel_waiting() if not standing else {}
+    unheard = _cancel_waiting({_kind(key) for key in told} - {_kind(key) for key in alarms})
     for row in over:
         db.session.delete(row)
     for alarm in new:
-        log.error("mail stands still", what=alarm.title, why=alarm.text)
+        log.error("alarm", what=alarm.title, why=alarm.text)
         title = alarm.title[:400]
         db.session.add(ToldAlarm(key=alarm.key, title=title, since=alarm.since, told_at=now))
     mailbox_id = _way_out()
     rows = []
     for admin in directory.admins():
-        heard = [row for row in over if row.key not in unheard.get(admin.email, ())]
+        lines = defaultdict(list)
+        for alarm in new:
+            lines[_kind(alarm.key)].append(_told(alarm))
+        for row in over:
+            if row.key not in unheard.get(admin.email, ()):
+                lines[_kind_of_end(row.key)].append(_ended(row, now))
         rows += [
             outbox.row(
                 kind,
                 admin.email,
                 name=admin.name,
-                context={"alarms": lines},
+                context={"alarms": told_of},
                 now=now,
                 mailbox_id=mailbox_id,
                 is_automatic=True,
             )
-            for kind, lines in (
-                (KIND, [_told(alarm) for alarm in new]),
-                (OVER, [_ended(row, now) for row in heard]),
-            )
-            if lines
+            for kind, told_of in lines.items()
         ]
     outbox.queue(rows)
     db.session.commit()
     return len(rows)
+
+
+def _kind(key: str) -> str:
+    """Of the mail that tells of an alarm."""
+    return MACHINE_KIND if key.partition(":")[0] in watches.PARTS else KIND
+
+
+def _kind_of_end(key: str) -> str:
+    return MACHINE_OVER if _kind(key) == MACHINE_KIND else OVER
 
 
 def _told(alarm: Alarm) -> dict[str, str]:
@@ -98,9 +121,9 @@ def _way_out() -> int | None:
     return None
 
 
-def _cancel_waiting() -> dict[str, set[str]]:
-    """It would only frighten, now that all is well. Returns what was not told, by address."""
-    mine = OutboundEmail.kind == KIND, OutboundEmail.state == OutboundState.QUEUED
+def _cancel_waiting(kinds: set[str]) -> dict[str, set[str]]:
+    """They would only frighten, now that all is well. Returns what was not told, by address."""
+    mine = OutboundEmail.kind.in_(kinds), OutboundEmail.state == OutboundState.QUEUED
     unheard: dict[str, set[str]] = defaultdict(set)
     for row in db.session.scalars(sa.select(OutboundEmail).where(*mine).with_for_update()):
         unheard[row.recipient].update(alarm["key"] for alarm in row.context["alarms"])

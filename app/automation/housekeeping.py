@@ -9,12 +9,11 @@ import structlog
 
 from app.accounts import presence
 from app.accounts.models import LoginSession, OneTimeLink
-from app.automation import alarms
+from app.automation import alarms, watches
 from app.core.db import begin_write, db
 from app.core.jobs import is_stopping
-from app.core.outages import outage
+from app.core.outages import Outage, outage
 from app.core.settings_store import setting
-from app.core.storage import StorageAway
 from app.integrations import context, deliveries
 from app.mail.models import InboundEmail, InboundState, RawEmail
 from app.search import upkeep
@@ -40,7 +39,7 @@ def tidy(now: datetime) -> None:
     db.session.commit()
     close_resolved(now)
     forget_old(now)
-    _sweep_files(now)
+    look_at_machine(now)
     alarms.tell(now)
     upkeep.merge()
     if now.minute == HOURLY_MINUTE:
@@ -49,13 +48,23 @@ def tidy(now: datetime) -> None:
         context.forget_old(now)
 
 
-def _sweep_files(now: datetime) -> None:
-    """A bucket that is away must not keep the rest of the round from being done."""
+def look_at_machine(now: datetime) -> None:
+    """Sweep files, which asks the bucket each minute, and note how it and the disks are.
+
+    A bucket that is away must not keep the rest of the round from being done. Commits.
+    """
+    trouble = ""
     try:
         attachments.sweep(now=now)
-    except StorageAway as error:
-        db.session.rollback()
-        log.warning("files cannot be swept", error=error.strerror)
+    except OSError as error:
+        if outage(error) not in (Outage.DISK, Outage.STORAGE):
+            raise
+        trouble = error.strerror or type(error).__name__
+        log.warning("files cannot be swept", error=trouble)
+    begin_write()
+    watches.note(f"{watches.FILES}:", trouble, now=now)
+    watches.look_at_disks(now)
+    db.session.commit()
 
 
 def close_resolved(now: datetime) -> int:
@@ -98,7 +107,10 @@ def forget_old(now: datetime) -> None:
     """Delete decision records past their days (a setting), ended sessions and used-up links."""
     begin_write()
     last = now - timedelta(days=setting("days_to_keep_decisions"))
-    old = sa.select(DecisionRecord.id).where(DecisionRecord.created_at < last).limit(MOST_A_ROUND)
+    # The oldest come first by their ids, too: an index on times would cost every new ticket.
+    first = sa.select(DecisionRecord.id, DecisionRecord.created_at).order_by(DecisionRecord.id)
+    oldest = first.limit(MOST_A_ROUND).subquery()
+    old = sa.select(oldest.c.id).where(oldest.c.created_at < last)
     db.session.execute(sa.delete(DecisionRecord).where(DecisionRecord.id.in_(old)))
     db.session.execute(sa.delete(LoginSession).where(LoginSession.expires_at < now))
     db.session.execute(sa.delete(OneTimeLink).where(OneTimeLink.expires_at < now))

@@ -21,8 +21,8 @@ _PLAIN = (sa.Integer, sa.String, sa.Boolean, sa.JSON, sa.Date, sa.LargeBinary)
 
 
 def tables() -> list[sa.Table]:
-    """All tables, those that others point at first."""
-    return list(Base.metadata.sorted_tables)
+    """All tables, those that others point at first; but what is true of one machine alone."""
+    return [table for table in Base.metadata.sorted_tables if not table.info.get("of_machine")]
 
 
 def dump(connection: sa.Connection, table: sa.Table) -> Iterator[bytes]:

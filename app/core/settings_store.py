@@ -20,6 +20,8 @@ DEFAULTS: dict[str, Any] = {
     "minutes_to_away": 10,
     "days_to_keep_decisions": 90,
     "days_to_keep_raw_mails": 0,  # for ever
+    "disk_full_percent": 90,  # admins are told from here on
+    "days_between_backups": 0,  # nobody is told of a missing one
     "auto_responses_an_hour": 5,
     "undo_seconds": 10,
     "mail_attachments_mb": 8,  # larger ones of a mail are links; servers often refuse 10

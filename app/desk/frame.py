@@ -10,11 +10,11 @@ from flask import request
 from app.accounts import directory
 from app.accounts.access import current_person
 from app.accounts.models import Person
+from app.automation import alarms
 from app.core.cache import for_seconds
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.settings_store import setting
-from app.mail import alarms
 from app.mail.alarms import Alarm
 from app.routing.assignment import LOAD_OF_ONE
 from app.search.counts import BUILT_IN, KEPT_SECONDS, ViewCount, rail_counts

@@ -26,14 +26,21 @@ def backup(file: Path, without_secret_key: bool) -> None:
     from app.core.storage import StorageAway
 
     with create_app().app_context():
+        trouble = "it broke off"
         try:
             told = take(file.absolute(), with_secret_key=not without_secret_key)
+            trouble = ""
         except FileExistsError:
-            raise click.ClickException(f"{file} is there already; choose another name") from None
+            trouble = f"{file} is there already; choose another name"
+            raise click.ClickException(trouble) from None
         except StorageAway as error:
-            raise click.ClickException(f"files cannot be read: {error.strerror}") from None
+            trouble = f"files cannot be read: {error.strerror}"
+            raise click.ClickException(trouble) from None
         except OSError as error:
-            raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
+            trouble = f"{file} cannot be written: {error.strerror}"
+            raise click.ClickException(trouble) from None
+        finally:
+            _note(trouble)
     total, tickets = sum(told["rows"].values()), told["rows"]["ticket"]
     click.echo(
         f"{file}: {tickets:,} tickets ({total:,} rows), {told['files']:,} files, "
@@ -45,6 +52,24 @@ def backup(file: Path, without_secret_key: bool) -> None:
         click.echo("Keep DESKHAND_SECRET_KEY (or secret_key of the data folder) somewhere else.")
     else:
         click.echo("It holds every word of your customers and the secret key: keep it safe.")
+
+
+def _note(trouble: str) -> None:
+    """Let the desk know how it went: who runs this by a timer does not read what it says."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from app.automation import watches
+    from app.core.clock import utcnow
+    from app.core.db import begin_write, db
+
+    try:
+        db.session.rollback()
+        begin_write()
+        watches.note(f"{watches.BACKUP}:", trouble, now=utcnow())
+        db.session.commit()
+    except SQLAlchemyError as error:
+        db.session.rollback()
+        click.echo(f"The desk does not know of this: {error}".partition("\n")[0], err=True)
 
 
 @click.command()

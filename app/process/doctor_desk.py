@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 
 from app import create_store
 from app.admin.system import JOBS, LATE_SECONDS
+from app.automation import watches
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.jobs import bells, last_runs
@@ -55,6 +56,8 @@ def look_at_desk(settings: Settings) -> Iterator[Finding]:
             yield from careful("Mailboxes", mailboxes, settings)
             yield from careful("Mail", mail, settings)
             yield from careful("Webhooks", webhooks, settings)
+            yield from careful("Machines", machines, settings)
+            yield from careful("Backup", backups, settings)
         else:
             yield note("Mail and files", "not looked at", "See to the database first.")
         db.session.remove()
@@ -262,6 +265,28 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
     stopped = sa.select(Webhook.name, Webhook.stopped_because).order_by(Webhook.id)
     for name, why in db.session.execute(stopped.where(Webhook.stopped_because != "")):
         yield note("Webhooks", f"{name} was stopped: {why}", "See /admin/webhooks.")
+
+
+def machines(settings: Settings) -> Iterator[Finding]:
+    """What workers have noted of disks and files, on whichever machine they run."""
+    for alarm in watches.alarms(utcnow()):
+        if alarm.part != watches.BACKUP:
+            mend = "Make room, or see to the bucket; admins are told when it is over."
+            yield wrong("Machines", f"{alarm.title}: {alarm.text}", mend)
+
+
+def backups(settings: Settings) -> Iterator[Finding]:
+    """Whether they are written, and when the last one was."""
+    for alarm in watches.alarms(utcnow()):
+        if alarm.part == watches.BACKUP:
+            yield wrong("Backup", f"{alarm.title}: {alarm.text}", "Run deskhand backup by hand.")
+            return
+    last = watches.last_backup()
+    if last is None:
+        mend = "Run deskhand backup once a day, or be sure that something else keeps copies."
+        yield note("Backup", "deskhand backup has never written one", mend)
+    else:
+        yield fine("Backup", f"the last was written on {last:%Y-%m-%d %H:%M} (UTC)")
 
 
 def _count(

@@ -27,7 +27,7 @@ def alive() -> ResponseReturnValue:
 def ready() -> ResponseReturnValue:
     """200 with database and migrations in order.
 
-    Redis down is degraded, since work goes on; so is mail that stands still.
+    Redis down is degraded, since work goes on; so is mail that stands still, or a full disk.
     """
     folder = current_app.extensions["migrate"].directory
     try:

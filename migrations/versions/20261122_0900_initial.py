@@ -794,6 +794,16 @@ def upgrade() -> None:
     )
 
     op.create_table(
+        "watch",
+        sa.Column("key", sa.String(length=320), nullable=False),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("looked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_watch")),
+    )
+
+    op.create_table(
         "webhook",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
@@ -2273,6 +2283,7 @@ def downgrade() -> None:
     op.drop_table("ticket_merge")
     op.drop_table("sending_outage")
     op.drop_table("told_alarm")
+    op.drop_table("watch")
     with op.batch_alter_table("reply_draft", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reply_draft_person_id"))
 

@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from app import create_app
+from app.automation import watches
 from app.backup import archive, rows
 from app.core.db import begin_write, db
 from app.core.storage import storage
@@ -139,6 +140,14 @@ def test_what_is_there_stays_unless_told(desk: Desk, tmp_path: Path) -> None:
     again = desk.run("backup", str(backup_of(desk)))
     assert (again.returncode, again.stdout) == (1, "")
     assert "choose another name" in again.stderr
+    with desk.open():  # a timer that asks for the same name each day would fail in silence
+        watch = db.session.get_one(watches.Watch, "backup:")
+        assert watch.error == f"{backup_of(desk)} is there already; choose another name"
+        assert watch.failing_since > watch.succeeded_at
+    desk.do("backup", str(tmp_path / "another.backup"))
+    with desk.open():
+        watch = db.session.get_one(watches.Watch, "backup:")
+        assert (watch.error, watch.failing_since) == ("", None)
     other = Desk(tmp_path / "other", "sqlite", "")
     other.do("restore", str(backup_of(desk)))
     with other.open():

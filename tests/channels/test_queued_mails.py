@@ -10,7 +10,7 @@ from flask import Flask
 
 from app.accounts import invitations, links
 from app.accounts.models import LinkPurpose, Role
-from app.automation import alarms
+from app.automation import alarms, watches
 from app.channels import templates
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core import cache
@@ -69,11 +69,17 @@ def test_all_that_is_queued_can_be_rendered(app: Flask) -> None:
     email.due_at = NOW - timedelta(hours=1)  # it waits to be read for an hour
     db.session.flush()
     assert alarms.tell(NOW) == 1
-    told = sa.update(OutboundEmail).where(OutboundEmail.kind == alarms.KIND)
+    kinds = OutboundEmail.kind.in_((alarms.KIND, alarms.MACHINE_KIND))
+    told = sa.update(OutboundEmail).where(kinds)
     db.session.execute(told.values(state=OutboundState.SENT))
     email.state = InboundState.IGNORED
     db.session.flush()
     assert alarms.tell(NOW + timedelta(minutes=1)) == 1  # mail_works_again
+    watches.note("backup:", "no room", now=NOW)
+    assert alarms.tell(NOW + timedelta(minutes=2)) == 1  # machine_alarm
+    db.session.execute(told.values(state=OutboundState.SENT))
+    watches.note("backup:", "", now=NOW)
+    assert alarms.tell(NOW + timedelta(minutes=3)) == 1  # machine_works_again
     webhooks.stop(make_webhook("https://hooks.example/", ["ticket.created"]), "Gone.", now=NOW)
 
     rows = db.session.scalars(sa.select(OutboundEmail)).all()

@@ -101,6 +101,33 @@ CASES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "Deskhand: mail works again",
         ["Mail is <not> sent", "begun on 23 November 2026", "http://localhost/admin/system"],
     ),
+    "machine_alarm": (
+        {
+            "alarms": [
+                {
+                    "title": "A disk is nearly full",
+                    "text": "/srv on <one>: 92 % used",
+                    "since": NOW.isoformat(),
+                    "at": "/admin/system",
+                }
+            ]
+        },
+        "Deskhand: A disk is nearly full",
+        ["since 23 November 2026, 16:40 (UTC)", "<one>: 92 %", "http://localhost/admin/system"],
+    ),
+    "machine_works_again": (
+        {
+            "alarms": [
+                {
+                    "title": "A disk is <nearly> full",
+                    "since": NOW.isoformat(),
+                    "until": NOW.isoformat(),
+                }
+            ]
+        },
+        "Deskhand: over: A disk is <nearly> full",
+        ["A disk is <nearly> full", "begun on 23 November 2026", "http://localhost/admin/system"],
+    ),
     "webhook_stopped": (
         {
             "webhook": "Chat <room>",

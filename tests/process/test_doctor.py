@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from flask import Flask
 from redis import Redis
 
+from app.automation import watches
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.sealing import seal
@@ -231,6 +232,23 @@ def test_a_webhook_that_was_stopped(desk: Flask) -> None:
     db.session.commit()
     [found] = doctor_desk.webhooks(settings_of(desk))
     assert (found.level, found.told) == (Level.NOTE, "Bad was stopped: 410 Gone")
+
+
+def test_backups_and_what_workers_noted(desk: Flask) -> None:
+    settings = settings_of(desk)
+    [found] = doctor_desk.backups(settings)
+    assert (found.level, found.told) == (Level.NOTE, "deskhand backup has never written one")
+    begin_write()
+    watches.note("backup:", "", now=utcnow())
+    db.session.commit()
+    assert [one.level for one in doctor_desk.backups(settings)] == [Level.FINE]
+    begin_write()
+    watches.note("backup:", "/backup: no room", now=utcnow())
+    watches.note("disk:far:/srv", "/srv on far: 99 % used", now=utcnow())
+    db.session.commit()
+    assert wrongs(doctor_desk.backups(settings)) == ["The backup fails: /backup: no room"]
+    told = "A disk is nearly full: /srv on far: 99 % used"
+    assert wrongs(doctor_desk.machines(settings)) == [told]
 
 
 def test_a_redis_without_workers(desk: Flask) -> None:
