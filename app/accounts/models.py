@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask_login import UserMixin
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.core.db import Base
+from app.core.db import Base, partial_index
 
 
 class Role(StrEnum):
@@ -137,14 +137,20 @@ class Person(UserMixin, Base):
     __tablename__ = "person"
     __table_args__ = (
         sa.Index("ix_person_role_presence", "role", "presence"),
+        partial_index(
+            "ix_person_organization_id", "organization_id", where="organization_id is not null"
+        ),
+        partial_index(
+            "uq_person_external_id", "external_id", where="external_id is not null", unique=True
+        ),
         sa.CheckConstraint("max_tickets >= 0", name="max_tickets"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(200), default="")
     phone: Mapped[str] = mapped_column(sa.String(50), default="")
-    external_id: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
+    external_id: Mapped[str | None] = mapped_column(sa.String(255))
     organization_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("organization.id", ondelete="SET NULL"), index=True
+        sa.ForeignKey("organization.id", ondelete="SET NULL")
     )
     role: Mapped[Role] = mapped_column(default=Role.CUSTOMER)
     tier: Mapped[Tier | None]
@@ -213,12 +219,11 @@ class PersonEmail(Base):
 
     __tablename__ = "person_email"
     __table_args__ = (
-        sa.Index(
+        partial_index(
             "uq_person_email_main",
             "person_id",
+            where="is_main",
             unique=True,
-            sqlite_where=sa.text("is_main"),
-            postgresql_where=sa.text("is_main"),
         ),
         sa.CheckConstraint("address = lower(address)", name="lower_case"),
     )
@@ -228,14 +233,9 @@ class PersonEmail(Base):
     )
     is_main: Mapped[bool] = mapped_column(default=False)
     proven_at: Mapped[datetime | None]
+    is_own: Mapped[bool] = mapped_column(default=False)
     person: Mapped[Person] = relationship(back_populates="emails")
 
-
-class LoginSession(Base):
-    """A signed-in browser. The cookie holds a random key, the row its SHA-256."""
-    is_own: Mapped[bool] = mapped_column(default=False)
-
-    __tablename__ = "login_session"
     @property
     def is_theirs(self) -> bool:
         """True where the person has shown that it is, whatever the team entered."""
@@ -245,6 +245,11 @@ class LoginSession(Base):
 # The same as a condition. While a person has such an address, no other lets anybody in as them.
 IS_THEIRS = sa.or_(PersonEmail.proven_at.is_not(None), PersonEmail.is_own)
 
+
+class LoginSession(Base):
+    """A signed-in browser. The cookie holds a random key, the row its SHA-256."""
+
+    __tablename__ = "login_session"
     id: Mapped[int] = mapped_column(primary_key=True)
     person_id: Mapped[int] = mapped_column(
         sa.ForeignKey("person.id", ondelete="CASCADE"), index=True

@@ -51,6 +51,16 @@ class UTCDateTime(sa.types.TypeDecorator[datetime]):
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """On SQLite in one step instead of four: lists read hundreds of times."""
+        if dialect.name == "sqlite":
+            return _moment
+        return super().result_processor(dialect, coltype)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text + "+00:00")
+
 
 def enum_type(enum: type[StrEnum], length: int = 20) -> sa.Enum:
     """A `StrEnum` stored by value as text; the database checks nothing that code may extend."""
@@ -89,6 +99,17 @@ class Base(DeclarativeBase):
                 values_callable=lambda e: [member.value for member in e],
             ),
         },
+    )
+
+
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> sa.Index:
+    """An index of the rows of *where* alone; a statement that shall use it says the same.
+
+    What few rows have costs the others nothing when they are written.
+    """
+    condition = sa.text(where)
+    return sa.Index(
+        name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition
     )
 
 

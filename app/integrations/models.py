@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.db import Base
+from app.core.db import Base, partial_index
 
 
 class Webhook(Base):
@@ -49,26 +49,25 @@ class WebhookDelivery(Base):
 
     ``message_id`` stays the same however often it is sent. ``facts`` are the line of history that
     it tells; ``body`` is what is sent, made at the first try. ``status`` (HTTP), ``duration_ms``,
-    ``answer`` (its first KB) and ``error`` are those of the last try, at ``tried_at``.
+    ``answer`` (its first KB) and ``error`` are those of the last try, at ``tried_at``. ``tries``
+    are the last ten, oldest first: ``at`` (ISO), ``status`` and ``ms`` or None, ``error``.
     ``locked_until`` is the lease of the worker that is sending it.
     """
 
     __tablename__ = "webhook_delivery"
     __table_args__ = (
-        sa.Index(
+        partial_index(
             "ix_webhook_delivery_due",
             "webhook_id",
             "due_at",
-            sqlite_where=sa.text("state = 'waiting'"),
-            postgresql_where=sa.text("state = 'waiting'"),
+            where="state = 'waiting'",
         ),
-        sa.Index(
+        partial_index(
             "ix_webhook_delivery_in_order",
             "ticket_id",
             "webhook_id",
             "id",
-            sqlite_where=sa.text("state = 'waiting'"),
-            postgresql_where=sa.text("state = 'waiting'"),
+            where="state = 'waiting'",
         ),
         sa.Index("ix_webhook_delivery_webhook_id_id", "webhook_id", "id"),
     )
@@ -86,6 +85,7 @@ class WebhookDelivery(Base):
     give_up_at: Mapped[datetime]
     locked_until: Mapped[datetime | None]
     tried_at: Mapped[datetime | None]
+    tries: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     status: Mapped[int | None]
     duration_ms: Mapped[int | None]
     answer: Mapped[str] = mapped_column(sa.Text, default="")
@@ -118,11 +118,10 @@ class ContextAnswer(Base):
 
     __tablename__ = "context_answer"
     __table_args__ = (
-        sa.Index(
+        partial_index(
             "ix_context_answer_due",
             "due_at",
-            sqlite_where=sa.text("due_at is not null"),
-            postgresql_where=sa.text("due_at is not null"),
+            where="due_at is not null",
         ),
     )
     ticket_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

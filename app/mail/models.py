@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.associationproxy import AssociationProxy, association_proxy
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.core.db import Base
+from app.core.db import Base, partial_index
 
 
 class Incoming(StrEnum):
@@ -143,11 +143,10 @@ class InboundEmail(Base):
     __tablename__ = "inbound_email"
     __table_args__ = (
         sa.UniqueConstraint("mailbox_id", "message_id", "content_hash"),
-        sa.Index(
+        partial_index(
             "ix_inbound_email_due",
             "due_at",
-            sqlite_where=sa.text("state = 'waiting'"),
-            postgresql_where=sa.text("state = 'waiting'"),
+            where="state = 'waiting'",
         ),
         sa.Index("ix_inbound_email_state_id", "state", "id"),
     )
@@ -211,11 +210,10 @@ class MailReceipt(Base):
     __table_args__ = (
         # NULLs differ from each other: other ways in are not touched by this.
         sa.UniqueConstraint("mailbox_id", "folder", "uid_validity", "uid"),
-        sa.Index(
+        partial_index(
             "ix_mail_receipt_open",
             "mailbox_id",
-            sqlite_where=sa.text("retry_at is not null or not is_filed"),
-            postgresql_where=sa.text("retry_at is not null or not is_filed"),
+            where="retry_at is not null or not is_filed",
         ),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -259,18 +257,16 @@ class OutboundEmail(Base):
 
     __tablename__ = "outbound_email"
     __table_args__ = (
-        sa.Index(
+        partial_index(
             "ix_outbound_email_due",
             "due_at",
-            sqlite_where=sa.text("state = 'queued'"),
-            postgresql_where=sa.text("state = 'queued'"),
+            where="state = 'queued'",
         ),
         # Small, since few mails fail: pages of tickets ask it for each.
-        sa.Index(
+        partial_index(
             "ix_outbound_email_undelivered",
             "ticket_id",
-            sqlite_where=sa.text("state in ('failed', 'held_back')"),
-            postgresql_where=sa.text("state in ('failed', 'held_back')"),
+            where="state in ('failed', 'held_back')",
         ),
         sa.Index("ix_outbound_email_state_id", "state", "id"),
         sa.Index("ix_outbound_email_recipient_created_at", "recipient", "kind", "created_at"),

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 import app.sla.models  # noqa: F401  (tables that foreign keys here name)
 from app.accounts.models import Group, Person, Skill
-from app.core.db import Base
+from app.core.db import Base, partial_index
 from app.mail.models import SenderCheck
 from app.tickets.words import (
     TRANSITIONS,
@@ -34,14 +34,14 @@ LOAD = "ticket.status in ('new', 'open', 'in_progress') and ticket.deleted_at is
 WAITING = "ticket.status = 'pending' and ticket.deleted_at is null"
 # Of reports: tickets that are done, or answered, neither deleted nor merged into another.
 _COUNTED = "ticket.deleted_at is null and ticket.merged_into_id is null"
+GONE = "deleted_at is not null or merged_into_id is not null"
 FINISHED = f"ticket.finished_at is not null and {_COUNTED}"
 ANSWERED = f"ticket.first_response_at is not null and {_COUNTED}"
 STATUS_CHANGES = "ticket_event.kind = 'status'"
 
 
 def _partial(name: str, *columns: str, where: str) -> sa.Index:
-    where = where.replace("ticket.", "")
-    return sa.Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+    return partial_index(name, *columns, where=where.replace("ticket.", ""))
 
 
 class PriorityRank(sa.types.TypeDecorator[Priority]):
@@ -234,13 +234,21 @@ class Ticket(Base):
         ),
         sa.Index("ix_ticket_updated_at_id", "updated_at", "id"),
         sa.Index("ix_ticket_due_at_id", "due_at", "id"),
-        _partial("ix_ticket_merged_into", "merged_into_id", where="merged_into_id is not null"),
-        sa.Index(
+        partial_index(
+            "ix_ticket_merged_into", "merged_into_id", where="merged_into_id is not null"
+        ),
+        partial_index(
+            "ix_ticket_follow_up_of_id", "follow_up_of_id", where="follow_up_of_id is not null"
+        ),
+        partial_index(
+            "uq_ticket_external_id", "external_id", where="external_id is not null", unique=True
+        ),
+        partial_index("ix_ticket_gone", "group_id", where=GONE),
+        partial_index(
             "ix_ticket_resolved",
             "status",  # constant in it, but else SQLite prefers the index on status and id
             "resolved_at",
-            sqlite_where=sa.text("status = 'resolved'"),
-            postgresql_where=sa.text("status = 'resolved'"),
+            where="status = 'resolved'",
         ),
         # For reports, which read nothing else of these tickets. No new ticket is in them, but
         # those of phone calls.
@@ -262,7 +270,7 @@ class Ticket(Base):
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     number: Mapped[str] = mapped_column(sa.String(12), unique=True)
-    external_id: Mapped[str | None] = mapped_column(sa.String(255), unique=True)
+    external_id: Mapped[str | None] = mapped_column(sa.String(255))
     subject: Mapped[str] = mapped_column(sa.String(500))
     description: Mapped[str] = mapped_column(sa.Text)
     description_html: Mapped[str | None] = mapped_column(sa.Text)  # sanitised
@@ -282,7 +290,7 @@ class Ticket(Base):
     )
     mailbox_id: Mapped[int | None] = mapped_column(sa.ForeignKey("mailbox.id", ondelete="SET NULL"))
     follow_up_of_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("ticket.id", ondelete="SET NULL"), index=True
+        sa.ForeignKey("ticket.id", ondelete="SET NULL")
     )
     # Where its conversation goes on; never a ticket that was itself merged.
     merged_into_id: Mapped[int | None] = mapped_column(
@@ -351,13 +359,17 @@ class Comment(Base):
     __table_args__ = (
         # In order of time: what a merge brings is older than its id.
         sa.Index("ix_comment_ticket_id_created_at_id", "ticket_id", "created_at", "id"),
-        sa.UniqueConstraint("ticket_id", "inbound_email_id"),  # one mail, one comment
+        partial_index(
+            "uq_comment_ticket_id_inbound_email_id",  # one mail, one comment
+            *("ticket_id", "inbound_email_id"),
+            where="inbound_email_id is not null",
+            unique=True,
+        ),
+        partial_index("ix_comment_author_id", "author_id", where="author_id is not null"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
-    author_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("person.id", ondelete="SET NULL"), index=True
-    )
+    author_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id", ondelete="SET NULL"))
     author_kind: Mapped[AuthorKind]
     visibility: Mapped[Visibility] = mapped_column(default=Visibility.PUBLIC)
     body: Mapped[str] = mapped_column(sa.Text)
@@ -450,19 +462,17 @@ class TicketEvent(Base):
     __tablename__ = "ticket_event"
     __table_args__ = (
         sa.Index("ix_ticket_event_ticket_id_id", "ticket_id", "id"),
-        sa.Index(
+        partial_index("ix_ticket_event_actor_id", "actor_id", where="actor_id is not null"),
+        partial_index(
             "ix_ticket_event_status",
             *("ticket_id", "created_at", "from_value"),
-            sqlite_where=sa.text("kind = 'status'"),
-            postgresql_where=sa.text("kind = 'status'"),
+            where="kind = 'status'",
         ),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
     kind: Mapped[EventKind]
-    actor_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("person.id", ondelete="SET NULL"), index=True
-    )
+    actor_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id", ondelete="SET NULL"))
     actor_name: Mapped[str] = mapped_column(sa.String(200), default="")
     field: Mapped[str] = mapped_column(sa.String(40), default="")
     from_value: Mapped[str | None] = mapped_column(sa.Text)  # in words, as people saw it
@@ -501,7 +511,7 @@ class DecisionRecord(Base):
     kind: Mapped[str] = mapped_column(sa.String(30))
     summary: Mapped[str] = mapped_column(sa.Text)
     details: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
-    created_at: Mapped[datetime] = mapped_column(index=True)
+    created_at: Mapped[datetime]
 
 
 class SlaClock(Base):
@@ -516,29 +526,25 @@ class SlaClock(Base):
     __tablename__ = "sla_clock"
     __table_args__ = (
         sa.UniqueConstraint("ticket_id", "target", "cycle"),
-        sa.Index(
+        partial_index(
             "ix_sla_clock_due",
             "due_at",
-            sqlite_where=sa.text("due_at is not null and breached_at is null"),
-            postgresql_where=sa.text("due_at is not null and breached_at is null"),
+            where="due_at is not null and breached_at is null",
         ),
-        sa.Index(
+        partial_index(
             "ix_sla_clock_warn",
             "warn_at",
-            sqlite_where=sa.text("warn_at is not null and warned_at is null"),
-            postgresql_where=sa.text("warn_at is not null and warned_at is null"),
+            where="warn_at is not null and warned_at is null",
         ),
-        sa.Index(
+        partial_index(
             "ix_sla_clock_met",
             *("stopped_at", "target", "ticket_id"),
-            sqlite_where=sa.text("state = 'met'"),
-            postgresql_where=sa.text("state = 'met'"),
+            where="state = 'met'",
         ),
-        sa.Index(
+        partial_index(
             "ix_sla_clock_missed",
             *("breached_at", "target", "ticket_id"),
-            sqlite_where=sa.text("breached_at is not null"),
-            postgresql_where=sa.text("breached_at is not null"),
+            where="breached_at is not null",
         ),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -595,6 +601,7 @@ class TicketMessageId(Base):
     """Every Message-ID that was sent or received for a ticket: what replies refer to."""
 
     __tablename__ = "ticket_message_id"
+    __table_args__ = ({"sqlite_with_rowid": False},)
     message_id: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     ticket_id: Mapped[int] = mapped_column(
         sa.ForeignKey("ticket.id", ondelete="CASCADE"), primary_key=True, index=True
@@ -608,11 +615,10 @@ class HeldEmail(Base):
     __tablename__ = "held_email"
     __table_args__ = (
         sa.UniqueConstraint("ticket_id", "inbound_email_id"),
-        sa.Index(
+        partial_index(
             "ix_held_email_waiting",
             "ticket_id",
-            sqlite_where=sa.text("state = 'waiting'"),
-            postgresql_where=sa.text("state = 'waiting'"),
+            where="state = 'waiting'",
         ),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -636,14 +642,24 @@ class View(Base):
     """A saved filter and sort order: personal (owner), of a group, or shared (neither)."""
 
     __tablename__ = "view"
+    __table_args__ = (
+        # NULLs differ from each other: each rule is for one audience.
+        sa.UniqueConstraint("owner_id", "name"),
+        sa.UniqueConstraint("group_id", "name"),
+        sa.Index(
+            "uq_view_name_shared",
+            "name",
+            unique=True,
+            sqlite_where=sa.text("owner_id is null and group_id is null"),
+            postgresql_where=sa.text("owner_id is null and group_id is null"),
+        ),
+    )
     __reference__ = True
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(100))
-    owner_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("person.id", ondelete="CASCADE"), index=True
-    )
+    owner_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id", ondelete="CASCADE"))
     group_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("agent_group.id", ondelete="CASCADE"), index=True
+        sa.ForeignKey("agent_group.id", ondelete="CASCADE")
     )
     filters: Mapped[dict[str, Any]] = mapped_column(default=dict)  # as in the queue's query string
     position: Mapped[int] = mapped_column(default=0)

@@ -344,11 +344,21 @@ def upgrade() -> None:
             ondelete="SET NULL",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_person")),
-        sa.UniqueConstraint("external_id", name=op.f("uq_person_external_id")),
     )
     with op.batch_alter_table("person", schema=None) as batch_op:
         batch_op.create_index(
-            batch_op.f("ix_person_organization_id"), ["organization_id"], unique=False
+            "ix_person_organization_id",
+            ["organization_id"],
+            unique=False,
+            sqlite_where=sa.text("organization_id is not null"),
+            postgresql_where=sa.text("organization_id is not null"),
+        )
+        batch_op.create_index(
+            "uq_person_external_id",
+            ["external_id"],
+            unique=True,
+            sqlite_where=sa.text("external_id is not null"),
+            postgresql_where=sa.text("external_id is not null"),
         )
         batch_op.create_index("ix_person_role_presence", ["role", "presence"], unique=False)
 
@@ -1109,7 +1119,6 @@ def upgrade() -> None:
             ondelete="SET NULL",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket")),
-        sa.UniqueConstraint("external_id", name=op.f("uq_ticket_external_id")),
         sa.UniqueConstraint("number", name=op.f("uq_ticket_number")),
     )
     with op.batch_alter_table("ticket", schema=None) as batch_op:
@@ -1184,7 +1193,25 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_ticket_due_at_id", ["due_at", "id"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_ticket_follow_up_of_id"), ["follow_up_of_id"], unique=False
+            "ix_ticket_follow_up_of_id",
+            ["follow_up_of_id"],
+            unique=False,
+            sqlite_where=sa.text("follow_up_of_id is not null"),
+            postgresql_where=sa.text("follow_up_of_id is not null"),
+        )
+        batch_op.create_index(
+            "uq_ticket_external_id",
+            ["external_id"],
+            unique=True,
+            sqlite_where=sa.text("external_id is not null"),
+            postgresql_where=sa.text("external_id is not null"),
+        )
+        batch_op.create_index(
+            "ix_ticket_gone",
+            ["group_id"],
+            unique=False,
+            sqlite_where=sa.text("deleted_at is not null or merged_into_id is not null"),
+            postgresql_where=sa.text("deleted_at is not null or merged_into_id is not null"),
         )
         batch_op.create_index("ix_ticket_group_id_id", ["group_id", "id"], unique=False)
         batch_op.create_index(
@@ -1318,12 +1345,22 @@ def upgrade() -> None:
             ["ticket_id"], ["ticket.id"], name=op.f("fk_comment_ticket_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_comment")),
-        sa.UniqueConstraint(
-            "ticket_id", "inbound_email_id", name=op.f("uq_comment_ticket_id_inbound_email_id")
-        ),
     )
     with op.batch_alter_table("comment", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_comment_author_id"), ["author_id"], unique=False)
+        batch_op.create_index(
+            "ix_comment_author_id",
+            ["author_id"],
+            unique=False,
+            sqlite_where=sa.text("author_id is not null"),
+            postgresql_where=sa.text("author_id is not null"),
+        )
+        batch_op.create_index(
+            "uq_comment_ticket_id_inbound_email_id",
+            ["ticket_id", "inbound_email_id"],
+            unique=True,
+            sqlite_where=sa.text("inbound_email_id is not null"),
+            postgresql_where=sa.text("inbound_email_id is not null"),
+        )
         batch_op.create_index(
             "ix_comment_ticket_id_created_at_id", ["ticket_id", "created_at", "id"], unique=False
         )
@@ -1386,9 +1423,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decision_record")),
     )
     with op.batch_alter_table("decision_record", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_decision_record_created_at"), ["created_at"], unique=False
-        )
         batch_op.create_index("ix_decision_record_ticket_id_id", ["ticket_id", "id"], unique=False)
 
     op.create_table(
@@ -1581,7 +1615,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ticket_event")),
     )
     with op.batch_alter_table("ticket_event", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_ticket_event_actor_id"), ["actor_id"], unique=False)
+        batch_op.create_index(
+            "ix_ticket_event_actor_id",
+            ["actor_id"],
+            unique=False,
+            sqlite_where=sa.text("actor_id is not null"),
+            postgresql_where=sa.text("actor_id is not null"),
+        )
         batch_op.create_index("ix_ticket_event_ticket_id_id", ["ticket_id", "id"], unique=False)
         batch_op.create_index(
             "ix_ticket_event_status",
@@ -1603,6 +1643,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("message_id", "ticket_id", name=op.f("pk_ticket_message_id")),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("ticket_message_id", schema=None) as batch_op:
         batch_op.create_index(
@@ -2307,7 +2348,11 @@ def downgrade() -> None:
             postgresql_where=sa.text("kind = 'status'"),
         )
         batch_op.drop_index("ix_ticket_event_ticket_id_id")
-        batch_op.drop_index(batch_op.f("ix_ticket_event_actor_id"))
+        batch_op.drop_index(
+            "ix_ticket_event_actor_id",
+            sqlite_where=sa.text("actor_id is not null"),
+            postgresql_where=sa.text("actor_id is not null"),
+        )
 
     op.drop_table("ticket_event")
     op.drop_table("reopening")
@@ -2353,12 +2398,20 @@ def downgrade() -> None:
     op.drop_table("held_email")
     with op.batch_alter_table("decision_record", schema=None) as batch_op:
         batch_op.drop_index("ix_decision_record_ticket_id_id")
-        batch_op.drop_index(batch_op.f("ix_decision_record_created_at"))
 
     op.drop_table("decision_record")
     with op.batch_alter_table("comment", schema=None) as batch_op:
         batch_op.drop_index("ix_comment_ticket_id_created_at_id")
-        batch_op.drop_index(batch_op.f("ix_comment_author_id"))
+        batch_op.drop_index(
+            "uq_comment_ticket_id_inbound_email_id",
+            sqlite_where=sa.text("inbound_email_id is not null"),
+            postgresql_where=sa.text("inbound_email_id is not null"),
+        )
+        batch_op.drop_index(
+            "ix_comment_author_id",
+            sqlite_where=sa.text("author_id is not null"),
+            postgresql_where=sa.text("author_id is not null"),
+        )
 
     op.drop_table("comment")
     with op.batch_alter_table("view", schema=None) as batch_op:
@@ -2412,7 +2465,21 @@ def downgrade() -> None:
             postgresql_where=sa.text("merged_into_id is not null"),
         )
         batch_op.drop_index("ix_ticket_group_id_id")
-        batch_op.drop_index(batch_op.f("ix_ticket_follow_up_of_id"))
+        batch_op.drop_index(
+            "ix_ticket_gone",
+            sqlite_where=sa.text("deleted_at is not null or merged_into_id is not null"),
+            postgresql_where=sa.text("deleted_at is not null or merged_into_id is not null"),
+        )
+        batch_op.drop_index(
+            "uq_ticket_external_id",
+            sqlite_where=sa.text("external_id is not null"),
+            postgresql_where=sa.text("external_id is not null"),
+        )
+        batch_op.drop_index(
+            "ix_ticket_follow_up_of_id",
+            sqlite_where=sa.text("follow_up_of_id is not null"),
+            postgresql_where=sa.text("follow_up_of_id is not null"),
+        )
         batch_op.drop_index("ix_ticket_due_at_id")
         batch_op.drop_index("ix_ticket_created_at_id")
         batch_op.drop_index("ix_ticket_category_id_id")
@@ -2547,7 +2614,16 @@ def downgrade() -> None:
     op.drop_table("sla_policy")
     with op.batch_alter_table("person", schema=None) as batch_op:
         batch_op.drop_index("ix_person_role_presence")
-        batch_op.drop_index(batch_op.f("ix_person_organization_id"))
+        batch_op.drop_index(
+            "uq_person_external_id",
+            sqlite_where=sa.text("external_id is not null"),
+            postgresql_where=sa.text("external_id is not null"),
+        )
+        batch_op.drop_index(
+            "ix_person_organization_id",
+            sqlite_where=sa.text("organization_id is not null"),
+            postgresql_where=sa.text("organization_id is not null"),
+        )
 
     op.drop_table("person")
     with op.batch_alter_table("organization_domain", schema=None) as batch_op:
