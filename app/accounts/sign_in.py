@@ -6,6 +6,7 @@ import secrets
 from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from app.accounts.touches import TOUCH_EVERY, write_later
 from app.core.cache import READ_STAMP, remember_stamp
 from app.core.clock import utcnow
 from app.core.db import db
+from app.core.statements import Read, loaded
 from app.extensions import login_manager
 from app.web.errors import answer
 
@@ -25,14 +27,20 @@ IDLE_LIFETIME = timedelta(days=30)  # a session ends after so long without a req
 COOKIE_LIFETIME = timedelta(days=365)  # the row decides; the cookie need not be written anew
 
 # Everything that a request asks about its viewer, in one statement.
-SIGNED_IN = (
-    sa.select(Person, LoginSession.id, LoginSession.last_seen_at, READ_STAMP.scalar_subquery())
+SIGNED_IN: Read[Any] = Read(
+    sa.select(
+        *Person.__table__.columns,
+        LoginSession.id,
+        LoginSession.last_seen_at,
+        READ_STAMP.scalar_subquery(),
+    )
     .join(LoginSession, LoginSession.person_id == Person.id)
     .where(
         LoginSession.key_hash == sa.bindparam("key_hash"),
         LoginSession.expires_at > sa.bindparam("now", type_=LoginSession.expires_at.type),
         Person.is_active,
-    )
+    ),
+    make=lambda *row: row,
 )
 
 
@@ -121,17 +129,17 @@ def local_path(text: str | None) -> str | None:
 def _load(key: str) -> Person | None:
     """Flask-Login's question: who holds this key? Notes the use, to the minute."""
     now = utcnow()
-    asked = {"key_hash": key_hash(str(key)), "now": now}
-    found = db.session.execute(SIGNED_IN, asked).one_or_none()
+    found = SIGNED_IN.one(key_hash=key_hash(str(key)), now=now)
     if found is None:
         return None
-    person, session_id, last_seen_at, stamp = found
+    *_, session_id, last_seen_at, stamp = found
+    person = loaded(Person, found)
     remember_stamp(stamp)
     g.login_session_id = session_id
     if now - last_seen_at >= TOUCH_EVERY:
         _note_use(session_id, now)
     presence.note_request(person, now=now)
-    return person  # type: ignore[no-any-return]
+    return person
 
 
 def _note_use(session_id: int, now: datetime) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,12 +16,13 @@ from app.core.cache import READ_STAMP, remember_stamp
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Forbidden, NotFound
+from app.core.statements import Read, loaded
 
 PREFIX = "dsk_"  # lets secret scanners find a token that was committed by mistake
 
-HOLDER = (
+HOLDER: Read[Any] = Read(
     sa.select(
-        Person,
+        *Person.__table__.columns,
         ApiToken.id,
         ApiToken.last_used_at,
         ApiToken.may_write,
@@ -35,7 +37,8 @@ HOLDER = (
             ApiToken.expires_at > sa.bindparam("now", type_=ApiToken.expires_at.type),
         ),
         Person.is_active,
-    )
+    ),
+    make=lambda *row: row,
 )
 
 
@@ -94,17 +97,16 @@ def person_of_token(header: str, *, writes: bool) -> Person | None:
     if not token:
         return None
     now = utcnow()
-    asked = {"key_hash": key_hash(token), "now": now}
-    found = db.session.execute(HOLDER, asked).one_or_none()
+    found = HOLDER.one(key_hash=key_hash(token), now=now)
     if found is None:
         return None
-    person, token_id, last_used_at, may_write, stamp = found
+    *_, token_id, last_used_at, may_write, stamp = found
     remember_stamp(stamp)
     if writes and not may_write:
         raise Forbidden("This token may only read. Make one that may write, too.")
     if last_used_at is None or now - last_used_at >= TOUCH_EVERY:
         write_later(sa.update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=now))
-    return person  # type: ignore[no-any-return]
+    return loaded(Person, found)
 
 
 def tokens_of(person: Person) -> list[ApiToken]:

@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
 import sqlalchemy as sa
+from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from app.core.db import db
+from app.core.db import Base, db
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Base)
 MOST_FORMS = 100  # of one statement: it has one for each length of its lists
 
 
@@ -119,12 +122,48 @@ class Read(Generic[T]):
             found.append(_Value(name, place, bind.value, bind.callable, process, key))
         converters = []
         for column, each in enumerate(self._types):
-            convert = each.dialect_impl(dialect).result_processor(dialect, None)
+            convert = _converter(each, dialect)
             if convert is not None:
                 converters.append((column, convert))
         if len(self._forms) >= MOST_FORMS:
             self._forms.clear()
         return _Form(state.statement, tuple(found), compiled.positional, tuple(converters))
+
+
+def _converter(of: Any, dialect: sa.Dialect) -> Callable[[Any], Any] | None:
+    """What makes a value of the driver's; enums are stored by value, and looked up in one step."""
+    if isinstance(of, sa.Enum) and of.enum_class is not None:
+        return {None: None, **{each.value: each for each in of.enum_class}}.__getitem__
+    convert: Callable[[Any], Any] | None = of.dialect_impl(dialect).result_processor(dialect, None)
+    return convert
+
+
+def loaded(model: type[M], row: Sequence[Any]) -> M:
+    """The instance of a row that begins with all columns of *model*'s table, as if selected.
+
+    The session has it from then on: it loads what is related, and writes what is changed.
+    """
+    names = _attributes(model)
+    manager = model.__mapper__.class_manager
+    key = model.__mapper__.identity_key_from_primary_key((row[0],))
+    known: M | None = db.session.identity_map.get(key)
+    if known is not None:
+        return known
+    instance: M = manager.new_instance()
+    state = instance_state(instance)
+    state.dict.update(zip(names, row, strict=False))
+    state.key = key
+    db.session.add(instance)
+    return instance
+
+
+@cache
+def _attributes(model: type[Base]) -> tuple[str, ...]:
+    """Names by column; the first is the key."""
+    columns = model.__table__.columns
+    if [column.name for column in columns if column.primary_key] != [columns[0].name]:
+        raise TypeError(f"{model.__name__} has not its first column alone as its key.")
+    return tuple(model.__mapper__.get_property_by_column(column).key for column in columns)
 
 
 def _converted(row: Sequence[Any], converters: tuple[tuple[int, Callable[[Any], Any]], ...]) -> Any:

@@ -26,7 +26,7 @@ from app.search import conditions, query
 from app.search.conditions import Selection, Shape, unindexed
 from app.tickets import catalog
 from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
-from app.tickets.models import HeldEmail, Tag, Ticket, ticket_tag
+from app.tickets.models import GONE, HeldEmail, Tag, Ticket, ticket_tag
 from app.tickets.words import Priority, Status
 from app.web import words
 
@@ -137,7 +137,7 @@ ROW = Columns(
         Organization.id == Person.organization_id,
     ),
 )
-TAGS = (
+TAGS: Read[Any] = Read(
     sa.select(ticket_tag.c.ticket_id, Tag.name)
     .join(Tag, Tag.id == ticket_tag.c.tag_id)
     .where(ticket_tag.c.ticket_id.in_(sa.bindparam("ids", expanding=True)))
@@ -312,7 +312,7 @@ def tags_of(ticket_ids: Sequence[int]) -> dict[int, list[str]]:
     """Names of tags by ticket, sorted; one statement, none for no tickets."""
     tags: dict[int, list[str]] = {}
     if ticket_ids:
-        for ticket_id, name in db.session.execute(TAGS, {"ids": list(ticket_ids)}):
+        for ticket_id, name in TAGS.all(ids=ticket_ids):
             tags.setdefault(ticket_id, []).append(name)
     return tags
 
@@ -397,24 +397,44 @@ def _statement(
     return Read(rows.where(Ticket.id.in_(ids)).order_by(*apart.by(backwards=backwards)))
 
 
-def count_capped(filters: TicketFilters, *, viewer: Person, now: datetime, cap: int = CAP) -> int:
-    """How many tickets, or *cap* + 1 for more; one statement, two or three with rare filters."""
-    return _count(conditions.select_for(filters, viewer=viewer, now=now), cap)
+def count_capped(selection: Selection, *, cap: int = CAP) -> int:
+    """How many tickets, or *cap* + 1 for more; one statement."""
+    if db.engine.dialect.name == "sqlite" and {"kept", "visible"}.issuperset(selection.names):
+        hidden = selection.values.get("hidden", [])
+        return min(_EVERYTHING.one(hidden=hidden) or 0, cap + 1)
+    return _count(selection, cap)
+
+
+# SQLite counts all rows of an index by its pages, a hundred times quicker than those of a
+# condition: what a list does not show is taken off.
+_HIDDEN = Ticket.group_id.in_(sa.bindparam("hidden", expanding=True))
+_EVERYTHING = Read(
+    sa.select(
+        sa.select(sa.func.count()).select_from(Ticket).scalar_subquery()
+        - sa.select(sa.func.count(Ticket.group_id)).where(_HIDDEN).scalar_subquery()
+        - sa.select(sa.func.count())
+        .select_from(Ticket)
+        .with_hint(Ticket, "INDEXED BY ix_ticket_gone", "sqlite")
+        .where(sa.text(f"({GONE})"), sa.or_(Ticket.group_id.is_(None), sa.not_(_HIDDEN)))
+        .scalar_subquery()
+    ),
+    make=int,
+)
 
 
 def _count(selection: Selection, cap: int) -> int:
     values = dict(selection.values, cap=cap + 1)
     statement = _counting(selection.counted_shape, selection.count_hint)
-    return db.session.scalar(statement, values) or 0
+    return statement.one(**values) or 0
 
 
 @lru_cache(maxsize=512)
-def _counting(shape: Shape, hint: str) -> sa.Select[int]:
+def _counting(shape: Shape, hint: str) -> Read[int]:
     found = sa.select(sa.literal(1)).select_from(Ticket).where(*conditions.where(shape))
     if hint:
         found = found.with_hint(Ticket, hint, "sqlite")
     capped = found.limit(sa.bindparam("cap", type_=sa.Integer)).subquery()
-    return sa.select(sa.func.count()).select_from(capped)
+    return Read(sa.select(sa.func.count()).select_from(capped), make=int)
 
 
 @dataclass(slots=True)

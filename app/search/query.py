@@ -23,6 +23,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from app.core.cache import for_seconds
 from app.core.db import db
+from app.core.statements import Read
 from app.tickets.filters import clean
 
 MOST_WORDS = 16
@@ -204,15 +205,16 @@ def newest(
     direction = "asc" if backwards else "desc"
     statement = _newest(comparison, direction, bool(hidden), is_sqlite())
     values = {"q": words, "limit": limit + 1, "mark": mark, "hidden": sorted(hidden)}
-    ids = list(db.session.connection().scalars(statement, values))
+    ids = statement.all(**values)
     return Hits(ids[:limit], len(ids) > limit)
 
 
 @lru_cache
-def _newest(comparison: str, direction: str, hidden: bool, sqlite: bool) -> sa.TextClause:
+def _newest(comparison: str, direction: str, hidden: bool, sqlite: bool) -> Read[int]:
     order = f"order by {{id}} {direction} limit :limit"
     streams = _streams(comparison, order, hidden=hidden, sqlite=sqlite)
-    return _statement(f"{streams} order by 1 {direction} limit :limit", hidden)
+    statement = _statement(f"{streams} order by 1 {direction} limit :limit", hidden)
+    return Read(statement.columns(sa.column("id", sa.Integer)), make=int)
 
 
 def best(words: str, *, hidden: frozenset[int], limit: int, offset: int = 0) -> Hits:

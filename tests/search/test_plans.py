@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 from app.accounts.models import Person
 from app.core.db import db
 from app.search import conditions, counts
+from app.search.conditions import select_for
 from app.search.counts import BUILT_IN
 from app.search.lists import count_capped, list_tickets
 from app.tickets.filters import SORTS, TicketFilters, from_query
@@ -175,4 +176,4 @@ def test_every_filter_can_be_read_in_every_order(
     for base, status, sort in product(queries, statuses, SORTS):
         filters = from_query(MultiDict({**base, "status": status, "sort": sort}))
         page = list_tickets(filters, viewer=agent, now=NOW)
-        assert count_capped(filters, viewer=agent, now=NOW) == len(page.rows)
+        assert count_capped(select_for(filters, viewer=agent, now=NOW)) == len(page.rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -110,9 +110,13 @@ def tickets(rows: Sequence[sa.Row[Any]], viewer: Person) -> list[dict[str, Any]]
     ids = [row.id for row in rows]
     if not viewer.is_agent:
         said = {row.ticket_id: row.at for row in db.session.execute(_SAID, {"ids": ids})}
-        return [_ticket(row, viewer) | _known(row, said.get(row.id)) for row in rows]
+        return [each | _known(row, said.get(row.id)) for row, each in _each(rows, viewer)]
     tags = tags_of(ids)
-    return [_ticket(row, viewer) | _internal(row, tags.get(row.id, [])) for row in rows]
+    groups = directory.groups()
+    return [
+        each | _internal(row, groups.get(row.group_id), tags.get(row.id, []))
+        for row, each in _each(rows, viewer)
+    ]
 
 
 def detail(ticket_id: int, viewer: Person, *, now: datetime) -> dict[str, Any]:
@@ -188,37 +192,46 @@ def history(ticket_id: int) -> list[dict[str, Any]]:
     ]
 
 
-def _ticket(row: Any, viewer: Person) -> dict[str, Any]:
-    category = catalog.categories()[row.category_id]
-    subs = (sub.key for sub in category.subcategories if sub.id == row.subcategory_id)
-    agent = directory.agents().get(row.assignee_id)
-    return {
-        "number": row.number,
-        "external_id": row.external_id,
-        "subject": row.subject,
-        "description": row.description,
-        "status": row.status.value,
-        "priority": row.priority.value,
-        "category": category.key,
-        "subcategory": next(subs, None),
-        "requester": {
-            "id": row.requester_id,
-            "name": row.requester_name,
-            "email": row.requester_email,
-        },
-        "assignee": _person(agent.id, agent.name, agent.email, viewer) if agent else None,
-        "source": row.source.value,
-        "custom_fields": _fields(row.custom_fields, viewer),
-        "due_at": _time(row.due_at),
-        "first_response_at": _time(row.first_response_at),
-        "resolved_at": _time(row.resolved_at),
-        "closed_at": _time(row.closed_at),
-        "created_at": row.created_at.isoformat(),
-    }
+def _each(rows: Sequence[Any], viewer: Person) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Each row with what everybody sees of it."""
+    categories, agents = catalog.categories(), directory.agents()
+    public = None if viewer.is_agent else {c.key for c in catalog.custom_fields() if c.is_public}
+    for row in rows:
+        category = categories[row.category_id]
+        subs = (sub.key for sub in category.subcategories if sub.id == row.subcategory_id)
+        agent = agents.get(row.assignee_id)
+        fields = row.custom_fields
+        if public is not None:
+            fields = {key: value for key, value in fields.items() if key in public}
+        yield (
+            row,
+            {
+                "number": row.number,
+                "external_id": row.external_id,
+                "subject": row.subject,
+                "description": row.description,
+                "status": row.status.value,
+                "priority": row.priority.value,
+                "category": category.key,
+                "subcategory": next(subs, None),
+                "requester": {
+                    "id": row.requester_id,
+                    "name": row.requester_name,
+                    "email": row.requester_email,
+                },
+                "assignee": _person(agent.id, agent.name, agent.email, viewer) if agent else None,
+                "source": row.source.value,
+                "custom_fields": fields,
+                "due_at": _time(row.due_at),
+                "first_response_at": _time(row.first_response_at),
+                "resolved_at": _time(row.resolved_at),
+                "closed_at": _time(row.closed_at),
+                "created_at": row.created_at.isoformat(),
+            },
+        )
 
 
-def _internal(row: Any, tags: list[str]) -> dict[str, Any]:
-    group = directory.groups().get(row.group_id)
+def _internal(row: Any, group: directory.GroupCard | None, tags: list[str]) -> dict[str, Any]:
     return {
         "updated_at": row.updated_at.isoformat(),
         "version": row.version,
@@ -240,13 +253,6 @@ def _person(person_id: int, name: str | None, email: str, viewer: Person) -> dic
     if not is_shown:  # a card without a name has the address for one
         name, email = "" if name == email else name, ""
     return {"id": person_id, "name": name or "", "email": email}
-
-
-def _fields(values: dict[str, Any], viewer: Person) -> dict[str, Any]:
-    if viewer.is_agent:
-        return values
-    public = {card.key for card in catalog.custom_fields() if card.is_public}
-    return {key: value for key, value in values.items() if key in public}
 
 
 def _clock(clock: SlaClock, now: datetime) -> dict[str, Any]:

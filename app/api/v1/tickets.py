@@ -81,7 +81,7 @@ def list_tickets() -> ResponseReturnValue:
         raise Invalid(message, {"page": "use cursor"})
     selection = conditions.select_for(filters, viewer=caller(), now=utcnow())
     found = lists.fetch(answers.TICKET, filters, selection)
-    total = lists.count_capped(filters, viewer=caller(), now=utcnow(), cap=DEEPEST_ROW)
+    total = lists.count_capped(selection, cap=DEEPEST_ROW)
     return jsonify(
         tickets=answers.tickets(found.rows, caller()),
         total=min(total, DEEPEST_ROW),
