@@ -12,14 +12,12 @@ from wtforms import (
     HiddenField,
     IntegerField,
     SelectChoice,
-    SelectMultipleField,
     StringField,
     TextAreaField,
 )
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
-from wtforms.widgets import CheckboxInput, ListWidget
 
-from app.web.forms import BaseForm, one_line, storable, stripped
+from app.web.forms import BaseForm, ChecksField, one_line, storable, stripped
 
 Choices = list[SelectChoice]
 
@@ -31,13 +29,6 @@ class AdminForm(BaseForm):
     def shown(self) -> list[Field]:
         """The fields that people see, in their order."""
         return [field for field in self if not isinstance(field, HiddenField)]
-
-
-class ChecksField(SelectMultipleField):
-    """Any number of a list, as checkboxes; ``data`` are the chosen values."""
-
-    widget = ListWidget(prefix_label=False)  # type: ignore[assignment]
-    option_widget = CheckboxInput()  # type: ignore[assignment]
 
 
 def line(

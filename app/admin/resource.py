@@ -27,6 +27,7 @@ from app.core.db import Base, db
 from app.core.errors import DomainError, Invalid, NotFound
 from app.core.jobs import Job, ring
 from app.core.paging import MOST_ID, Page
+from app.web.ordering import asked_order
 
 ROWS = 25
 MOST_PAGES = 400  # a list that is longer is searched
@@ -222,7 +223,7 @@ class _Pages:
         resource = self.resource
         assert resource.put_in_order is not None  # noqa: S101  (no route without)
         rows = db.session.execute(resource.found("").limit(MOST_TO_ORDER)).all()
-        order = _moved([row.id for row in rows])
+        order = asked_order([row.id for row in rows])
         resource.put_in_order(order, by=current_person(), now=utcnow())
         db.session.commit()
         return redirect(resource.url, 303)
@@ -359,25 +360,3 @@ class _Pages:
 
     def _chosen(self, value: str | None) -> Any | None:
         return self._thing(int(value)) if value else None
-
-
-def _moved(ids: list[int]) -> list[int]:
-    """The new order by the form: ``up`` or ``down`` an id, or all as ``order``.
-
-    Raises:
-        Invalid: anything else.
-    """
-    whole = request.form.getlist("order")
-    pressed = [(name, request.form[name]) for name in ("up", "down") if name in request.form]
-    texts = [value for _, value in pressed] or whole
-    if not texts or any(not t.isascii() or not t.isdigit() or len(t) > 10 for t in texts):
-        raise Invalid("Use the buttons of the list.")
-    if not pressed:
-        return [int(value) for value in whole]
-    name, moved = pressed[0][0], int(pressed[0][1])
-    if moved not in ids:
-        raise NotFound("This one is gone. Reload the page.")
-    at = ids.index(moved)
-    to = min(max(at + (-1 if name == "up" else 1), 0), len(ids) - 1)
-    ids.insert(to, ids.pop(at))
-    return ids

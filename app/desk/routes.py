@@ -20,6 +20,7 @@ from app.desk import (
     raw_mail_routes,
     sender_routes,
     ticket_routes,
+    view_routes,
 )
 from app.desk.frame import desk_frame
 from app.desk.kept_html import init_kept_html
@@ -40,6 +41,7 @@ __all__ = [
     "queue_routes",
     "raw_mail_routes",
     "sender_routes",
+    "view_routes",
 ]
 
 

@@ -21,6 +21,8 @@ from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
 from app.tickets.words import Priority, Source, Status
 
 QUEUE = "/desk/"
+NEW_VIEW = "/desk/views/new"
+FLAGS = (("overdue", "Overdue"), ("held", "With held mail"))
 UNRESOLVED = {status.value for status in ACTIVE_STATUSES}
 
 
@@ -71,10 +73,34 @@ def toolbar(filters: TicketFilters, view: counts.DeskView, person: Person) -> Ma
             _chips(narrowed, view.filters, person),
             fixed,
             "" if is_view else view.path,
+            _saving(narrowed, view),
         )
         return html
 
     return reference_for(("toolbar", person.id, view, narrowed), make)
+
+
+def in_words(filters: TicketFilters, person: Person) -> list[tuple[str, str]]:
+    """Each filter that is set: its name (`covered` says of which fields), and itself in words."""
+    chips = _chips(filters, TicketFilters(), person)
+    set_ones = [(chip.name, f"{chip.label}: {chip.text}") for chip in chips if chip.active]
+    return [*set_ones, *((name, words) for name, words in FLAGS if getattr(filters, name))]
+
+
+def covered(name: str) -> tuple[str, ...]:
+    """The fields of `TicketFilters` that the chip *name* sets."""
+    return (f"{name}_after", f"{name}_before") if name in ("created", "due") else (name,)
+
+
+def _saving(filters: TicketFilters, view: counts.DeskView) -> list[tuple[str, str, str]]:
+    """Where the list as it stands becomes a view: words, path and icon of each link."""
+    changes = filters.to_query(view.filters)
+    if not changes:
+        return [("Edit view", view.change_path, "pencil")] if view.change_path else []
+    links = [("Save as view", f"{NEW_VIEW}?view={view.key}&{changes}", "plus")]
+    if view.change_path:
+        links.append(("Change view", f"{view.change_path}?{changes}", "pencil"))
+    return links
 
 
 def _sorts(filters: TicketFilters, view: counts.DeskView) -> list[SortLink]:

@@ -16,8 +16,9 @@ from app.core.cache import for_seconds, reference
 from app.core.clock import utcnow
 from app.core.db import db
 from app.search import conditions
+from app.tickets import views as saved
 from app.tickets.filters import ACTIVE_STATUSES, TicketFilters, from_view
-from app.tickets.models import Ticket, View
+from app.tickets.models import Ticket
 from app.tickets.words import Status
 from app.web import words
 
@@ -25,17 +26,21 @@ CAP = 1_000
 KEPT_SECONDS = 5
 ROWS = 25  # of a page of the desk
 MOST_GROUPS = 30
-MOST_VIEWS = 20
+MOST_SAVED = 40
 
 
 @dataclass(frozen=True, slots=True)
 class DeskView:
-    """A named list of the desk; ``key`` is what `/desk/?view=` takes."""
+    """A named list of the desk; ``key`` is what `/desk/?view=` takes.
+
+    ``change_path`` is of a saved view's form, "" where the viewer may not change it.
+    """
 
     key: str
     label: str
     icon: str
     filters: TicketFilters
+    change_path: str = ""
 
     @property
     def path(self) -> str:
@@ -171,12 +176,13 @@ def _groups(viewer: Person) -> tuple[DeskView, ...]:
 
 def _saved(viewer: Person) -> tuple[DeskView, ...]:
     """Views that *viewer* saved, that their groups have, or that everybody has; one statement."""
-    groups = [card.id for card in directory.groups().values() if viewer.id in card.member_ids]
-    is_shared = sa.and_(View.owner_id.is_(None), View.group_id.is_(None))
-    theirs = sa.or_(View.owner_id == viewer.id, View.group_id.in_(groups), is_shared)
-    rows = sa.select(View.id, View.name, View.filters).where(theirs)
-    rows = rows.order_by(View.position, View.id).limit(MOST_VIEWS)
     return tuple(
-        DeskView(f"saved-{row.id}", row.name, "tag", from_view(row.filters, limit=ROWS))
-        for row in db.session.execute(rows)
+        DeskView(
+            saved.key(row.id),
+            row.name,
+            "tag",
+            from_view(row.filters, limit=ROWS),
+            saved.path(row.id) if saved.may_change(row, viewer) else "",
+        )
+        for row in db.session.execute(saved.seen_by(viewer).limit(MOST_SAVED))
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import Field, Form
+from wtforms import Field, Form, SelectMultipleField
 from wtforms.validators import ValidationError
+from wtforms.widgets import CheckboxInput, ListWidget
 
 from app.core.errors import DomainError, Invalid
 from app.core.html import printable
@@ -32,6 +33,13 @@ class BaseForm(FlaskForm):
                 self[name].errors = (message,)
         if not any(name in self for name in errors):
             self.problem = error.message
+
+
+class ChecksField(SelectMultipleField):
+    """Any number of a list, as checkboxes; ``data`` are the chosen values."""
+
+    widget = ListWidget(prefix_label=False)  # type: ignore[assignment]
+    option_widget = CheckboxInput()  # type: ignore[assignment]
 
 
 def stripped(text: Any) -> Any:

@@ -1302,10 +1302,17 @@ def upgrade() -> None:
             ["owner_id"], ["person.id"], name=op.f("fk_view_owner_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_view")),
+        sa.UniqueConstraint("group_id", "name", name=op.f("uq_view_group_id_name")),
+        sa.UniqueConstraint("owner_id", "name", name=op.f("uq_view_owner_id_name")),
     )
     with op.batch_alter_table("view", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_view_group_id"), ["group_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_view_owner_id"), ["owner_id"], unique=False)
+        batch_op.create_index(
+            "uq_view_name_shared",
+            ["name"],
+            unique=True,
+            sqlite_where=sa.text("owner_id is null and group_id is null"),
+            postgresql_where=sa.text("owner_id is null and group_id is null"),
+        )
 
     op.create_table(
         "comment",
@@ -2415,8 +2422,11 @@ def downgrade() -> None:
 
     op.drop_table("comment")
     with op.batch_alter_table("view", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_view_owner_id"))
-        batch_op.drop_index(batch_op.f("ix_view_group_id"))
+        batch_op.drop_index(
+            "uq_view_name_shared",
+            sqlite_where=sa.text("owner_id is null and group_id is null"),
+            postgresql_where=sa.text("owner_id is null and group_id is null"),
+        )
 
     op.drop_table("view")
     with op.batch_alter_table("ticket", schema=None) as batch_op:
