@@ -949,6 +949,7 @@ def upgrade() -> None:
         sa.Column("person_id", sa.Integer(), nullable=False),
         sa.Column("is_main", sa.Boolean(), nullable=False),
         sa.Column("proven_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_own", sa.Boolean(), nullable=False),
         sa.CheckConstraint("address = lower(address)", name=op.f("ck_person_email_lower_case")),
         sa.ForeignKeyConstraint(
             ["person_id"], ["person.id"], name=op.f("fk_person_email_person_id"), ondelete="CASCADE"
@@ -969,7 +970,6 @@ def upgrade() -> None:
         "person_skill",
         sa.Column("person_id", sa.Integer(), nullable=False),
         sa.Column("skill_id", sa.Integer(), nullable=False),
-        sa.Column("is_own", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["person_id"], ["person.id"], name=op.f("fk_person_skill_person_id"), ondelete="CASCADE"
         ),
