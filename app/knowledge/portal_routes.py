@@ -87,8 +87,17 @@ def article(thing_id: int, slug: str) -> ResponseReturnValue:
     return _checked(page)
 
 
+def voters() -> str:
+    """Whose votes on an article are counted together: a guest is known by a cookie alone, which
+    is thrown away or made up easily."""
+    person = person_or_none()
+    who = f"person {person.id}" if person else limits.network()
+    return f"{request.path} {who}"
+
+
 @bp.post(f"/articles/{ID}/votes")
 @limits.by_ip(limits.VOTE_BY_IP)
+@limits.by(limits.VOTE_BY_GUESTS, voters)
 @everyone
 def vote(thing_id: int) -> ResponseReturnValue:
     """Say whether an article helped, or say otherwise."""

@@ -14,6 +14,7 @@ from app.core.db import db
 from app.extensions import limiter
 from app.settings import load
 from app.web import limits
+from tests.knowledge.articles import make_article
 from tests.portal.conftest import Visitor
 
 pytestmark = pytest.mark.real_commits
@@ -59,3 +60,23 @@ def test_one_address_gets_few_links(limited: Flask) -> None:
     path = "/tickets/TKT-AAAAAAAA/link"
     codes = [visitor.post(path, email="ann@example.com").status_code for _ in range(6)]
     assert codes == [303] * 5 + [429]
+
+
+def test_guests_of_one_network_vote_a_few_times_on_an_article(limited: Flask) -> None:
+    """With a new browser for each vote, or a cookie that is made up."""
+    with limited.app_context():
+        db.session.info["writes_freely"] = True
+        one, other = (make_article() for _ in range(2))
+        db.session.commit()
+        paths = [f"/kb/articles/{article.id}-{article.slug}" for article in (one, other)]
+        votes = [f"/kb/articles/{article.id}/votes" for article in (one, other)]
+        db.session.remove()
+
+    def vote(n: int, which: int = 0) -> int:
+        visitor = Visitor(limited.test_client())
+        visitor.client.set_cookie("visitor", f"made up {n}", path="/kb")
+        return visitor.post(votes[which], paths[which], helpful="no").status_code
+
+    most = int(limits.VOTE_BY_GUESTS.split()[0])
+    assert [vote(n) for n in range(most + 1)] == [303] * most + [429]
+    assert vote(most + 1, 1) == 303
