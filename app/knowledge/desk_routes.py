@@ -25,7 +25,6 @@ from app.knowledge.from_ticket import FirstDraft
 from app.knowledge.models import Article, State
 from app.tickets import attachments
 from app.tickets.filters import clean
-from app.tickets.models import Ticket
 from app.web import words
 from app.web.htmx import render
 from app.web.security import reads_first, takes_files
@@ -55,9 +54,10 @@ def index() -> ResponseReturnValue:
     category_id = _number(category) if category.isascii() and category.isdigit() else None
     further = ""
     if text:
-        rows = queries.find(text)
+        rows = queries.find(text, to=current_person())
     else:
-        rows, further = queries.page(part, category_id, request.args.get("cursor", ""))
+        cursor = request.args.get("cursor", "")
+        rows, further = queries.page(part, category_id, cursor, to=current_person())
     kept = {"part": part, **({"category": category} if category_id is not None else {})}
     now, tz = utcnow(), _zone()
     return render_template(
@@ -101,10 +101,12 @@ def create() -> ResponseReturnValue:
 @agent_required
 def show(article_id: int) -> ResponseReturnValue:
     """An article as it is read, what is known of it, and its earlier versions."""
-    article, person = queries.get(article_id), current_person()
+    person = current_person()
+    article = queries.get(article_id, to=person)
+    source = queries.source_of(article, to=person)
     now, tz = utcnow(), _zone()
     old = request.args.get("version", "")
-    shown = queries.revision(article.id, _number(old)) if old else None
+    shown = queries.revision(article, _number(old), to=person) if old else None
     html = article.body_html
     if shown:
         html = rendering.render(shown.body, writing.picture_paths(article.id)).html
@@ -115,7 +117,7 @@ def show(article_id: int) -> ResponseReturnValue:
         html=rendering.safe(html),
         public_path=public.article_path(article.id, article.slug) if article.is_public else "",
         votes=queries.votes_of(article.id),
-        ticket=_ticket_number(article),
+        ticket=source.number if source else "",
         facts=_facts(article, now, tz),
         revisions=[
             (
@@ -124,7 +126,7 @@ def show(article_id: int) -> ResponseReturnValue:
                 _name(row.author_id),
                 words.moment(row.created_at, now, tz),
             )
-            for row in queries.revisions(article.id)
+            for row in queries.revisions(article, to=person)
         ],
         may_change=writing.may_change(article, person),
         may_publish=writing.may_publish(article.audience, person),
@@ -135,11 +137,12 @@ def show(article_id: int) -> ResponseReturnValue:
 @agent_required
 def edit(article_id: int) -> ResponseReturnValue:
     """The form, with the text as it is, or an earlier one (``?version=``)."""
-    article = queries.get(article_id)
-    if not writing.may_change(article, current_person()):
+    person = current_person()
+    article = queries.get(article_id, to=person)
+    if not writing.may_change(article, person):
         raise Forbidden("Customers read this article: a supervisor changes it.")
     old = request.args.get("version", "")
-    source: Any = queries.revision(article.id, _number(old)) if old else article
+    source: Any = queries.revision(article, _number(old), to=person) if old else article
     form = ArticleForm(
         formdata=None,
         data={
@@ -160,13 +163,14 @@ def edit(article_id: int) -> ResponseReturnValue:
 @agent_required
 def change(article_id: int) -> ResponseReturnValue:
     """Save the text, or show what it will look like."""
-    return _save(ArticleForm(), queries.get(article_id), None)
+    return _save(ArticleForm(), queries.get(article_id, to=current_person()), None)
 
 
 @bp.post(f"/{ID}/<any({', '.join(ACTS)}):act>")
 @agent_required
 def act(article_id: int, act: str) -> ResponseReturnValue:
     """Publish an article, take it back, delete it or restore it."""
+    queries.get(article_id, to=current_person())
     article = writing.locked(article_id)
     do, done = ACTS[act]
     do(article, by=current_person(), now=utcnow())
@@ -211,7 +215,7 @@ def _save(
     except DomainError as error:
         db.session.rollback()
         form.take(error)
-        again = queries.get(article.id) if article else None
+        again = queries.get(article.id, to=person) if article else None
         if again:  # saved once more, it takes the place of what is there now
             form.version.data = again.version
         return _form(form, again, draft=draft, status=error.status)
@@ -262,14 +266,6 @@ def _facts(article: Article, now: datetime, tz: ZoneInfo) -> list[tuple[str, str
         ("Changed", words.moment(article.updated_at, now, tz)),
         *([("First published", words.moment(published, now, tz))] if published else []),
     ]
-
-
-def _ticket_number(article: Article) -> str:
-    """The ticket that it was made from, "" without one."""
-    if article.ticket_id is None:
-        return ""
-    ticket = db.session.get(Ticket, article.ticket_id)
-    return ticket.number if ticket else ""
 
 
 def _name(person_id: int | None) -> str:

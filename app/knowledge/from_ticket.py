@@ -52,7 +52,7 @@ def first_draft(number: str, *, by: Person) -> FirstDraft:
         return _mark_up.sub(r"\1\\\2", without_people(text, names=names, codes=codes))
 
     replies = filter(None, map(clean, _replies(ticket)))
-    title = clean(_prefix.sub("", ticket.subject)).replace("\n", " ") or ticket.number
+    title = clean(_prefix.sub("", ticket.subject)).replace("\n", " ")
     question, answer = clean(ticket.description), "\n\n".join(replies)
     body = f"## What happens\n\n{question}\n\n## What helps\n\n{answer}\n"
     return FirstDraft(ticket.id, ticket.number, title[:LONGEST_TITLE], body[:LONGEST_BODY])

@@ -152,8 +152,8 @@ def suggestions() -> ResponseReturnValue:
 def picture(thing_id: int, name: str) -> ResponseReturnValue:
     """A picture of an article; of a draft, or one for agents, for agents alone."""
     person = person_or_none()
-    is_agent = person is not None and person.is_agent
-    found = public.picture(thing_id, for_agents=is_agent)
+    agent = person if person is not None and person.is_agent else None
+    found = public.picture(thing_id, agent=agent)
     return serving.serve(StoredFile(found.sha256, found.name, found.content_type, found.size))
 
 

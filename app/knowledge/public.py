@@ -14,10 +14,12 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
+from app.accounts.models import Person
 from app.core.cache import reference, reference_for
 from app.core.db import db
 from app.core.errors import NotFound
 from app.knowledge import search
+from app.knowledge.access import readable_by
 from app.knowledge.models import IS_PUBLIC, Article, ArticleCategory, ArticlePicture
 from app.knowledge.rendering import excerpt
 
@@ -160,15 +162,15 @@ def suggest(subject: str) -> list[Card]:
     return _best(search.any_word(subject), SUGGESTED) if is_open() else []
 
 
-def picture(picture_id: int, *, for_agents: bool) -> ArticlePicture:
-    """A picture of an article that customers may read (*for_agents*: of any); one statement.
+def picture(picture_id: int, *, agent: Person | None) -> ArticlePicture:
+    """A picture of an article that customers may read, or *agent*, who looks; one statement.
 
     Raises:
         NotFound: there is none.
     """
     wanted = sa.select(ArticlePicture).join(Article, Article.id == ArticlePicture.article_id)
     wanted = wanted.where(ArticlePicture.id == picture_id)
-    found = db.session.scalar(wanted if for_agents else wanted.where(IS_PUBLIC))
+    found = db.session.scalar(wanted.where(readable_by(agent) if agent else IS_PUBLIC))
     if found is None:
         raise NotFound("There is no such picture.")
     return found

@@ -9,15 +9,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.accounts.models import Person
 from app.core import paging
 from app.core.cache import reference
 from app.core.db import db
 from app.core.errors import NotFound
 from app.core.paging import Cursor, Order
 from app.knowledge import public, search
+from app.knowledge.access import readable_by
 from app.knowledge.models import Article, ArticleCategory, ArticleRevision, Audience, State
 from app.knowledge.rendering import excerpt
 from app.knowledge.voting import HELPFUL, SAID, Votes
+from app.tickets.models import Ticket
+from app.tickets.queries import visible_to
 
 ROWS = 25
 FOUND = 50
@@ -70,14 +74,16 @@ ROW = (
 )
 
 
-def page(part: str, category_id: int | None, cursor: str) -> tuple[list[DeskRow], str]:
+def page(
+    part: str, category_id: int | None, cursor: str, *, to: Person
+) -> tuple[list[DeskRow], str]:
     """Articles of a part of `PARTS`, those changed last first, and the next page's cursor ("" at
     the end); one statement.
 
     Raises:
         Invalid: no cursor of this list.
     """
-    wanted = ROW.where(PARTS[part])
+    wanted = ROW.where(PARTS[part], readable_by(to))
     if category_id is not None:
         wanted = wanted.where(Article.category_id == category_id)
     if cursor:
@@ -92,9 +98,9 @@ def page(part: str, category_id: int | None, cursor: str) -> tuple[list[DeskRow]
     return [_row(row) for row in rows[:ROWS]], further
 
 
-def find(text: str) -> list[DeskRow]:
+def find(text: str, *, to: Person) -> list[DeskRow]:
     """The best articles that have all words of *text*, drafts too; one statement."""
-    return _best(search.all_words(text), KEPT, FOUND)
+    return _best(search.all_words(text), sa.and_(KEPT, readable_by(to)), FOUND)
 
 
 def offered(text: str, subject: str) -> list[DeskRow]:
@@ -110,13 +116,21 @@ def offered(text: str, subject: str) -> list[DeskRow]:
     return [_row(row) for row in db.session.execute(newest)]
 
 
-def get(article_id: int) -> Article:
+def source_of(article: Article, *, to: Person) -> Ticket | None:
+    """The ticket that it was made from, if there is one and *to* may see it."""
+    if article.ticket_id is None:
+        return None
+    wanted = sa.select(Ticket).where(Ticket.id == article.ticket_id, visible_to(to))
+    return db.session.scalar(wanted.where(Ticket.deleted_at.is_(None)))
+
+
+def get(article_id: int, *, to: Person) -> Article:
     """An article, whatever its state; one statement.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is none, or none for *to*.
     """
-    wanted = sa.select(Article).where(Article.id == article_id)
+    wanted = sa.select(Article).where(Article.id == article_id, readable_by(to))
     article = db.session.scalar(wanted.options(sa.orm.joinedload(Article.category)))
     if article is None:
         raise NotFound("There is no such article.")
@@ -129,26 +143,28 @@ def votes_of(article_id: int) -> Votes:
     return Votes(*db.session.execute(wanted).one())
 
 
-def revisions(article_id: int) -> Sequence[Any]:
-    """Version, title, author_id and created_at of the newest texts that were saved."""
+def revisions(article: Article, *, to: Person) -> Sequence[Any]:
+    """Version, title, author_id and created_at of the newest texts that were saved; none where
+    *to* may not see what it was made from."""
     wanted = sa.select(
         ArticleRevision.version,
         ArticleRevision.title,
         ArticleRevision.author_id,
         ArticleRevision.created_at,
-    ).where(ArticleRevision.article_id == article_id)
+    ).where(_of(article, to=to))
     return db.session.execute(
         wanted.order_by(ArticleRevision.version.desc()).limit(REVISIONS)
     ).all()
 
 
-def revision(article_id: int, version: int) -> ArticleRevision:
+def revision(article: Article, version: int, *, to: Person) -> ArticleRevision:
     """One of them.
 
     Raises:
         NotFound: there is none.
     """
-    found = db.session.get(ArticleRevision, (article_id, version))
+    wanted = sa.select(ArticleRevision).where(ArticleRevision.version == version)
+    found = db.session.scalar(wanted.where(_of(article, to=to)))
     if found is None:
         raise NotFound("There is no such version of this article.")
     return found
@@ -163,6 +179,14 @@ def categories() -> tuple[tuple[int, str], ...]:
         return tuple((row.id, row.name) for row in rows)
 
     return reference("article-categories", load)
+
+
+def _of(article: Article, *, to: Person) -> sa.ColumnElement[bool]:
+    """Condition on a revision: it is this article's, and *to* may see what that was made from."""
+    if article.ticket_id is None:
+        return ArticleRevision.article_id == article.id
+    source = sa.exists().where(Ticket.id == article.ticket_id, visible_to(to))
+    return sa.and_(ArticleRevision.article_id == article.id, source)
 
 
 def _best(q: str, which: sa.ColumnElement[bool], most: int) -> list[DeskRow]:

@@ -22,9 +22,10 @@ from app.core.errors import Invalid
 from app.knowledge import public, writing
 from app.knowledge.models import Article, ArticlePicture, Audience
 from app.tickets.attachments import DIGESTS, StoredFile, store_bytes
+from app.tickets.words import Status
 from tests.admin.pages import token
-from tests.factories import make_agent, make_person
-from tests.knowledge.articles import make_article, make_category, make_supervisor
+from tests.factories import make_agent, make_group, make_person, make_ticket
+from tests.knowledge.articles import make_article, make_category, make_supervisor, text_of
 
 pytestmark = pytest.mark.usefixtures("app")
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
@@ -154,3 +155,56 @@ def test_every_file_of_an_article_is_kept_and_backed_up(app: Flask) -> None:
 def test_only_pictures_are_taken() -> None:
     with pytest.raises(Invalid):
         make_article(pictures=[store_bytes(b"<svg onload=alert(1)>", "a.svg", "image/svg+xml")])
+
+
+def test_what_a_private_groups_ticket_became_is_for_those_who_may_see_it(
+    app: Flask, sign_in: SignIn
+) -> None:
+    """Until it is published; the ticket's number and the earlier versions even then."""
+    group = make_group(is_private=True)
+    ticket = make_ticket(group=group, status=Status.RESOLVED)
+    article = make_article(
+        f"Pump {SECRET}",
+        SECRET,
+        audience=Audience.AGENTS,
+        is_draft=True,
+        ticket_id=ticket.id,
+        pictures=[picture()],
+    )
+    make_article("Pump of nobody", is_draft=True)
+    db.session.commit()
+    path = f"/desk/articles/{article.id}"
+    [shown] = writing.pictures_of(article.id)
+    outside = sign_in(app.test_client(), make_agent())
+    member = sign_in(app.test_client(), make_agent(groups=(group,)))
+    supervisor = sign_in(app.test_client(), make_supervisor())
+    lists = ("/desk/articles", "/desk/articles?part=drafts", "/desk/articles?q=pump")
+    pages = (path, f"{path}/text", f"{path}?version=1", writing.picture_path(shown))
+    for client in (member, supervisor):
+        assert all(SECRET in client.get(one).text for one in lists)
+        assert {client.get(one, buffered=True).status_code for one in pages} == {200}
+        assert ticket.number in client.get(path).text
+    for one in lists:
+        text = outside.get(one).text.replace('value="pump"', "")
+        assert SECRET not in text
+        assert "Pump of nobody" in text
+    assert {outside.get(one, buffered=True).status_code for one in pages} == {404}
+    sent = {"csrf_token": token(outside, "/desk/articles"), "title": "x"}
+    for act in ("text", "publication", "deletion"):
+        assert outside.post(f"{path}/{act}", data=sent).status_code == 404
+
+    writing.save(
+        *(article, text_of(article, title="Pump", body="Clean")),
+        version=1,
+        by=make_supervisor(),
+        now=utcnow(),
+    )
+    writing.publish(article, by=make_supervisor(), now=utcnow())
+    db.session.commit()
+    page = outside.get(path)
+    assert "Clean" in page.text
+    assert ticket.number not in page.text
+    assert "version=1" not in page.text
+    assert outside.get(f"{path}?version=1").status_code == 404
+    assert outside.get(f"{path}/text?version=1").status_code == 404
+    assert member.get(f"{path}?version=1").status_code == 200

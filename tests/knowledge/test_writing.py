@@ -65,8 +65,8 @@ def test_earlier_texts_are_kept() -> None:
     writing.save(article, text_of(article, body="Second."), version=1, by=by, now=now)
     writing.save(article, text_of(article, body="Second."), version=2, by=by, now=now)
     db.session.flush()
-    assert [row.version for row in queries.revisions(article.id)] == [2, 1]
-    assert queries.revision(article.id, 1).body == "First."
+    assert [row.version for row in queries.revisions(article, to=by)] == [2, 1]
+    assert queries.revision(article, 1, to=by).body == "First."
 
 
 def test_a_deleted_article_comes_back_as_a_draft() -> None:
