@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from flask import Blueprint, flash, redirect, render_template, request
@@ -42,6 +43,7 @@ DELIVERIES: Query = sa.select(
     WebhookDelivery.created_at,
     WebhookDelivery.due_at,
     WebhookDelivery.tried_at,
+    WebhookDelivery.tries,
     WebhookDelivery.status,
     WebhookDelivery.duration_ms,
     WebhookDelivery.answer,
@@ -85,6 +87,17 @@ class SearchForm(AdminForm):
 
 
 @dataclass(frozen=True, slots=True)
+class Try:
+    """One try of a delivery in words; ``error`` may be empty."""
+
+    told: str
+    error: str
+    when_text: str
+    when_iso: str
+    when_title: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryRow:
     """A delivery in the viewer's words."""
 
@@ -97,6 +110,7 @@ class DeliveryRow:
     told: str
     error: str
     answer: str
+    tries: list[Try]
     may_resend: bool
     when_text: str
     when_iso: str
@@ -258,7 +272,7 @@ def _delivery(row: Any, webhook: Webhook) -> DeliveryRow:
     state, tone = STATES[row.state]
     parts = []
     if row.status is not None:
-        parts.append(f"HTTP status {row.status} in {row.duration_ms:,} ms")
+        parts.append(_outcome(row.status, row.duration_ms))
     if row.attempts > 1:
         parts.append(f"tried {row.attempts} times")
     if row.state is DeliveryState.WAITING and row.attempts:
@@ -275,8 +289,22 @@ def _delivery(row: Any, webhook: Webhook) -> DeliveryRow:
         told=told[:1].upper() + told[1:],
         error=row.error,
         answer=row.answer,
+        tries=[_try(one, now, zone) for one in reversed(row.tries)] if len(row.tries) > 1 else [],
         may_resend=webhook.is_active and row.state is not DeliveryState.DROPPED,
         when_text=words.moment(at, now, zone),
         when_iso=words.iso(at),
         when_title=words.exact(at, zone),
     )
+
+
+def _try(told: dict[str, Any], now: datetime, zone: ZoneInfo) -> Try:
+    at = datetime.fromisoformat(told["at"])
+    when = words.moment(at, now, zone), words.iso(at), words.exact(at, zone)
+    # What an HTTP status says stands in the error again.
+    error = told["error"] if told["status"] is None else ""
+    return Try(_outcome(told["status"], told["ms"]), error, *when)
+
+
+def _outcome(status: int | None, milliseconds: int | None) -> str:
+    found = f"HTTP status {status}" if status is not None else "No answer"
+    return found if milliseconds is None else f"{found} in {milliseconds:,} ms"

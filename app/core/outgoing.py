@@ -58,7 +58,9 @@ STAND_FOR_IPV4 = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"), IPv6Network
 
 
 class NoAnswer(Exception):
-    """There is no answer; the message says why, for an admin."""
+    """There is no answer; the message says why, for an admin; *seconds*, how long it was asked."""
+
+    seconds: float | None = None
 
 
 class Refused(NoAnswer):

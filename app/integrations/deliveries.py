@@ -45,6 +45,7 @@ LEASE = timedelta(seconds=60)
 AT_ONCE, AT_ONCE_TO_ONE = 16, 4
 KEPT_BYTES = 1_024  # of an answer
 KEPT_DAYS = timedelta(days=30)
+KEPT_TRIES, KEPT_LETTERS = 10, 300  # of a delivery; of the error of each
 MOST_A_ROUND = 1_000  # deleted
 LOOK_SECONDS = 0.5  # between two looks for more, while some are on their way
 WAITS = (
@@ -186,7 +187,7 @@ def _ready(
         told = f"{type(error).__name__}: {error}"
     db.session.rollback()
     if told:
-        _store(delivery_id, lambda row: _put_off(row, told, done, now))
+        _store(delivery_id, lambda row: _note_unmade(row, told, done, now))
         return None
     if text is None:
         _store(delivery_id, lambda row: _drop(row, done))
@@ -203,16 +204,16 @@ def _land(flight: _Flight, answer: Answer | NoAnswer, done: Round, now: datetime
         # Made anew by whoever tries it next, had we died on the way; from here on it stays.
         row.body = row.body or flight.body.decode()
         row.tried_at, row.status = now, status
-        row.answer, row.duration_ms = "", None
-        if isinstance(answer, Answer):
-            row.answer = _shown(answer.body)
-            row.duration_ms = round(answer.seconds * 1_000)
+        row.answer = _shown(answer.body) if isinstance(answer, Answer) else ""
+        row.duration_ms = None if answer.seconds is None else round(answer.seconds * 1_000)
         if status is not None and 200 <= status < 300:
+            _log_try(row, "")
             row.state, row.error, row.locked_until = DeliveryState.DELIVERED, "", None
             health.note_success(key, now=now)
             done.delivered += 1
             return
         error = str(answer) if status is None else f"It answered with HTTP status {status}."
+        _log_try(row, error)
         wait = _wait_asked(answer, now) if isinstance(answer, Answer) else None
         since = health.note_failure(key, error, now=now, wait=wait)
         _put_off(row, error, done, now, wait=wait)
@@ -220,6 +221,19 @@ def _land(flight: _Flight, answer: Answer | NoAnswer, done: Round, now: datetime
             webhooks.stop(db.session.get_one(Webhook, row.webhook_id), why, now=now)
 
     _store(flight.delivery_id, mark)
+
+
+def _note_unmade(row: WebhookDelivery, error: str, done: Round, now: datetime) -> None:
+    row.tried_at, row.status, row.duration_ms, row.answer = now, None, None, ""
+    _log_try(row, error)
+    _put_off(row, error, done, now)
+
+
+def _log_try(row: WebhookDelivery, error: str) -> None:
+    """Keep the last few tries of a delivery; no more, since its line grows with each."""
+    at = row.tried_at.isoformat() if row.tried_at else ""
+    told = {"at": at, "status": row.status, "ms": row.duration_ms, "error": error[:KEPT_LETTERS]}
+    row.tries = [*row.tries, told][-KEPT_TRIES:]
 
 
 def _is_to_stop(key: str, status: int | None, since: datetime, now: datetime) -> str:

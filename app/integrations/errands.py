@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -44,6 +45,7 @@ class Errands(Generic[T]):
 
     def _run(self, thing: T, ask: Callable[[], Answer]) -> None:
         answer: Answer | NoAnswer
+        started = time.monotonic()
         try:
             answer = ask()
         except NoAnswer as error:
@@ -51,4 +53,6 @@ class Errands(Generic[T]):
         except Exception as error:  # the boundary: each comes back, whatever happens
             log.exception("request failed", errand=self._name)
             answer = NoAnswer(f"{type(error).__name__}: {error}")
+        if isinstance(answer, NoAnswer):
+            answer.seconds = time.monotonic() - started
         self._back.put((thing, answer))

@@ -844,6 +844,7 @@ def upgrade() -> None:
         sa.Column("give_up_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("tried_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tries", sa.JSON(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("duration_ms", sa.Integer(), nullable=True),
         sa.Column("answer", sa.Text(), nullable=False),

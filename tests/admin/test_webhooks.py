@@ -18,7 +18,7 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.core.sealing import unseal
 from app.core.settings_store import setting
-from app.integrations import context
+from app.integrations import context, webhooks
 from app.integrations.models import ContextAnswer, DeliveryState, Webhook
 from app.tickets.words import Source
 from tests.admin.pages import errors, log, post, token
@@ -128,6 +128,9 @@ def test_a_delivery_that_failed_is_seen_and_sent_again(client: FlaskClient, ada:
         assert post(client, again, {}, path).status_code == 303
         assert deliver().delivered == 1
         assert rows(hook)[0].state is DeliveryState.DELIVERED
+        page = client.get(path).text
+        assert "All 2 tries" in page
+        assert re.search(r"HTTP status 200 in \d+ ms.*HTTP status 500 in \d+ ms", page, re.DOTALL)
         sent = sa.select(AuditEntry).where(AuditEntry.action == "sent again")
         assert db.session.scalars(sent).one().actor_name == "Ada"
         hook.is_active = False
@@ -162,6 +165,33 @@ def test_only_admins_see_webhooks_and_customer_data(client: FlaskClient, sign_in
     for role in (Role.AGENT, Role.SUPERVISOR):
         sign_in(client, make_agent(role=role))
         assert {client.get(path).status_code for path in paths} == {403}
+
+
+def test_tries_without_an_answer_say_why_and_cost_no_statement(
+    client: FlaskClient, ada: Person, statements: list[str]
+) -> None:
+    hook = make_webhook("https://example.com/", ["ticket.created"])
+    path = f"/admin/webhooks/{hook.id}/deliveries"
+    client.get(path)
+    statements.clear()
+    client.get(path)
+    empty = len(statements)
+    at = utcnow().isoformat()
+    tries = [
+        {"at": at, "status": None, "ms": 15_002, "error": "No answer <in> time."},
+        {"at": at, "status": None, "ms": None, "error": "The ticket is gone."},
+    ]
+    for _ in range(3):
+        webhooks.send_test(hook, now=utcnow())
+    for row in rows(hook):
+        row.tries = tries * 5
+    db.session.commit()
+    statements.clear()
+    page = client.get(path).text
+    assert len(statements) == empty
+    assert page.count("The last 10 tries") == 3
+    assert "No answer in 15,002 ms: <bdi>No answer &lt;in&gt; time.</bdi>" in page
+    assert "No answer: <bdi>The ticket is gone.</bdi>" in page
 
 
 def test_webhook_pages_take_few_statements(

@@ -219,6 +219,13 @@ def test_what_fails_is_tried_for_three_days_and_can_be_sent_again() -> None:
         assert row.state is DeliveryState.FAILED
         assert (row.status, row.answer) == (500, "out of order")
         assert timedelta(days=3) <= (row.tried_at or began) - began < timedelta(days=3, hours=1)
+        assert row.attempts > len(row.tries) == 10  # the last ones
+        assert row.tries[-1]["at"] == (row.tried_at or began).isoformat()
+        assert [one["at"] for one in row.tries] == sorted({one["at"] for one in row.tries})
+        assert {(one["status"], one["error"]) for one in row.tries} == {
+            (500, "It answered with HTTP status 500.")
+        }
+        assert all(0 <= one["ms"] < 15_000 for one in row.tries)
         pauses = [later - earlier for earlier, later in pairwise(times)]
         assert pauses[0] < timedelta(seconds=20)
         assert 10 <= len(server.got) <= 20
@@ -231,6 +238,9 @@ def test_what_fails_is_tried_for_three_days_and_can_be_sent_again() -> None:
         health.forget(health.webhook_key(hook.id))
         assert deliver(now).delivered == 1
         assert server.got[-1].headers["webhook-id"] == server.got[0].headers["webhook-id"]
+        tries = rows(hook)[0].tries
+        assert ([one["status"] for one in tries], len(tries)) == ([500] * 9 + [200], 10)
+        assert tries[-1]["error"] == ""
 
 
 def test_one_that_fails_for_days_is_stopped_and_admins_are_told() -> None:
