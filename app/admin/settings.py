@@ -100,6 +100,12 @@ FIELDS: dict[str, Callable[[], Field]] = {
     "comments_an_hour": lambda: number(
         "Mails an hour", "More from one address to one ticket are held back.", least=1, most=1_000
     ),
+    "tickets_an_hour": lambda: number(
+        "Tickets an hour",
+        "More new tickets by mail of one sender wait in the quarantine, against broken machines; "
+        "0: no limit.",
+        most=100_000,
+    ),
     "mail_attachments_mb": lambda: number(
         "Attachments, in MB",
         "Larger files of a reply go as links: many servers refuse mails over 10 MB.",
@@ -150,8 +156,16 @@ class Section:
 
 
 MAIL = (
-    *("auto_responses_an_hour", "comments_an_hour", "mail_attachments_mb", "mail_quotes"),
-    *("quiet_thanks", "customer_mark_cap", "reply_tokens", "reply_separator", "return_tokens"),
+    *("auto_responses_an_hour", "comments_an_hour", "tickets_an_hour"),
+    *(
+        "mail_attachments_mb",
+        "mail_quotes",
+        "quiet_thanks",
+        "customer_mark_cap",
+        "reply_tokens",
+        "reply_separator",
+        "return_tokens",
+    ),
     *("spam_headers", "days_to_keep_raw_mails"),
 )
 DESK = (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
 from flask import current_app
 
 from app.accounts import people
@@ -29,6 +30,7 @@ from app.channels.matching import Match
 from app.core.db import db
 from app.core.errors import DomainError
 from app.core.settings_store import setting
+from app.core.statements import Read
 from app.mail import (
     authenticity,
     automatic,
@@ -59,6 +61,24 @@ LONGEST_TEXT = 100_000  # characters shown of one mail; the raw mail is kept who
 NO_PROOF = Proof()
 
 Outcome = tuple[InboundState, str]
+
+_theirs = Ticket.requester_id == sa.bindparam("person_id")
+NTH_NEWEST: Read[Any] = Read(
+    sa.select(Ticket.created_at)
+    .where(_theirs)
+    .order_by(Ticket.id.desc())
+    .limit(1)
+    .offset(sa.bindparam("before"))
+)
+BY_MAIL = (
+    sa.select(sa.func.count())
+    .select_from(Ticket)
+    .where(
+        _theirs,
+        Ticket.created_at > sa.bindparam("since", type_=Ticket.created_at.type),
+        Ticket.source == Source.EMAIL,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +185,8 @@ def ingest(mail: Mail, *, now: datetime) -> Outcome:
     if spam and not (match and match.is_secret):
         return InboundState.QUARANTINED, f"The mail server calls it spam ({spam})."
     if match is None:
+        if too_many := _too_many(mail, sender, now=now):
+            return InboundState.QUARANTINED, too_many
         is_forged = mail.proof.check is SenderCheck.FAIL
         return _open(mail, sender if is_agent and not is_forged else None, now=now)
     ticket = lock_going_on(match.ticket_id)
@@ -183,9 +205,30 @@ def ingest(mail: Mail, *, now: datetime) -> Outcome:
     else:
         why = "does not take part in this ticket"
     if answers.is_over(ticket, now=now):
+        if too_many := _too_many(mail, sender, now=now):
+            return InboundState.QUARANTINED, too_many
         # Held there it would be seen by nobody, and it must not lead a stranger to that ticket.
         return _open(mail, None, now=now, names_over=match)
     return _hold(mail, ticket, match, why, now=now)
+
+
+def _too_many(mail: Mail, sender: Requester | None, *, now: datetime) -> str:
+    """Why a mail makes no further ticket of its sender for now; "" if it may.
+
+    Somebody's broken machine would else make thousands. One seek in an index for a sender who is
+    known, none for others; their tickets are looked at only where there are as many in the hour.
+    """
+    most = int(setting("tickets_an_hour"))
+    if sender is None or mail.is_released or not most:
+        return ""
+    since = now - timedelta(hours=1)
+    enough = NTH_NEWEST.one(person_id=sender.id, before=most - 1)
+    if enough is None or enough.created_at <= since:
+        return ""
+    lately = db.session.scalar(BY_MAIL, {"person_id": sender.id, "since": since}) or 0
+    if lately < most:
+        return ""
+    return f"Mails of {sender.email} opened {lately} tickets within an hour, and may {most}."
 
 
 def _open(
@@ -249,6 +292,8 @@ def _join(mail: Mail, ticket: Ticket, match: Match, sender: Requester, *, now: d
     is_answer = mail.verdict.kind is MailKind.ANSWER
     if is_answer and answers.is_over(ticket, now=now):
         return InboundState.IGNORED, f"An automatic answer to {ticket.number}, which is over."
+    if answers.is_over(ticket, now=now) and (too_many := _too_many(mail, sender, now=now)):
+        return InboundState.QUARANTINED, too_many
     is_flood = not is_answer and answers.is_flood(ticket, sender.id, now=now)
     is_quiet = not is_answer and not is_flood and _is_quiet(mail, ticket, sender)
     received = answers.receive(
