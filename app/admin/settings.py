@@ -156,17 +156,9 @@ class Section:
 
 
 MAIL = (
-    *("auto_responses_an_hour", "comments_an_hour", "tickets_an_hour"),
-    *(
-        "mail_attachments_mb",
-        "mail_quotes",
-        "quiet_thanks",
-        "customer_mark_cap",
-        "reply_tokens",
-        "reply_separator",
-        "return_tokens",
-    ),
-    *("spam_headers", "days_to_keep_raw_mails"),
+    *("auto_responses_an_hour", "comments_an_hour", "tickets_an_hour", "mail_attachments_mb"),
+    *("mail_quotes", "quiet_thanks", "customer_mark_cap", "reply_tokens", "reply_separator"),
+    *("return_tokens", "spam_headers", "days_to_keep_raw_mails"),
 )
 DESK = (
     *("site_name", "accent", "time_zone", "days_to_reopen", "days_to_close", "undo_seconds"),

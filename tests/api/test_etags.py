@@ -105,7 +105,17 @@ def test_external_ids_tell_nothing_of_what_is_hidden(client: FlaskClient, auth: 
     db.session.commit()
     path = f"{V1}/tickets/external/secret-1"
     assert client.get(path, headers=auth).status_code == 404
-    assert client.put(path, json=new(), headers=auth).status_code == 404
+    # The id is taken, which only a whole request learns: with one that is free it opens a ticket.
+    taken = client.put(path, json=new(), headers=auth)
+    posted = client.post(f"{V1}/tickets", json=new(external_id="secret-1"), headers=auth)
+    assert (taken.status_code, posted.status_code) == (409, 409)
+    assert taken.get_json()["detail"] == posted.get_json()["detail"]
+    free = f"{V1}/tickets/external/free"
+    for body in ({}, {"status": "open"}, new(category="none such")):
+        for headers in (auth, {**auth, "If-Match": '"1"'}):
+            told, other = (client.put(p, json=body, headers=headers) for p in (path, free))
+            assert (told.status_code, other.status_code) == (400, 400), body
+            assert told.get_json()["errors"] == other.get_json()["errors"]
     customer = bearer(mine)
     assert client.get(path, headers=customer).status_code == 403
     assert client.put(path, json=new(), headers=customer).status_code == 403

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from flask import request
 from flask.typing import ResponseReturnValue
 
+from app.accounts.models import Person
 from app.api.access import agent, token_required
 from app.api.etags import refuse_unread, tagged
 from app.api.v1 import answers, changes, examples
@@ -25,7 +26,7 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import NotFound
 from app.tickets.models import Ticket
-from app.tickets.queries import get_visible
+from app.tickets.queries import get_visible, visible_to
 
 PATH = "/tickets/external/<path:value>"
 
@@ -52,7 +53,7 @@ class TicketPut(TicketIn):
 def show(value: str) -> ResponseReturnValue:
     """By the id that another program knows; with an agent's token."""
     person = agent()
-    number = _number(value)
+    number = _number(value, to=person)
     if number is None:
         raise NotFound("There is no ticket with this external id, or it is not for you.")
     ticket = get_visible(number, to=person)
@@ -70,9 +71,13 @@ def show(value: str) -> ResponseReturnValue:
 )
 @documented(400, 403, 404, 409, 412)
 def put(data: dict[str, Any], value: str) -> ResponseReturnValue:
-    """The same request twice opens one, so that an import may be run again."""
+    """The same request twice opens one, so that an import may be run again.
+
+    The id of a ticket that is not for the caller is taken, and answers 409: but only to a request
+    that would else have opened a ticket, so that nobody looks for such ids without a trace.
+    """
     person, key = agent(), key_in_path(value)
-    number = _number(key)
+    number = _number(key, to=person)
     is_new = number is None
     if is_new:
         whole = bp.ARGUMENTS_PARSER.parse(TicketPut(), request, location="json")
@@ -89,6 +94,6 @@ def put(data: dict[str, Any], value: str) -> ResponseReturnValue:
     return response
 
 
-def _number(value: str) -> str | None:
-    found = sa.select(Ticket.number).where(Ticket.external_id == value)
-    return db.session.scalar(found)
+def _number(value: str, *, to: Person) -> str | None:
+    found = sa.select(Ticket.number).where(Ticket.external_id == value, visible_to(to))
+    return db.session.scalar(found.where(Ticket.deleted_at.is_(None)))
