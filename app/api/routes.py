@@ -18,6 +18,7 @@ from app.api import description, docs
 from app.api.v1 import (
     blueprint,
     catalog,
+    files,
     imports,
     mail,
     merging,
@@ -31,7 +32,7 @@ from app.api.v1 import (
 from app.extensions import csrf
 
 # Each of these has put its views on the one blueprint.
-RESOURCES = (tickets, imports, merging, people, team, catalog, policies, webhooks, reports)
+RESOURCES = (tickets, files, imports, merging, people, team, catalog, policies, webhooks, reports)
 
 
 class DeskApi(Api):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextvars import Context
+from io import BytesIO
 from itertools import cycle
 from typing import Any
 
@@ -29,7 +30,8 @@ from app.accounts.models import Group, Person, Role
 from app.accounts.tokens import make_token
 from app.core.clock import utcnow
 from app.core.db import db
-from app.tickets.models import Tag, Ticket
+from app.core.storage import storage
+from app.tickets.models import Attachment, Comment, Tag, Ticket
 from app.tickets.words import Visibility
 from tests.factories import (
     make_agent,
@@ -63,8 +65,9 @@ class Desk:
         agent = make_agent("agent@desk.example", name="Agent")
         admin = make_agent("admin@desk.example", name="Admin", role=Role.ADMIN)
         mine = make_ticket(me, tags=[Tag(name=SECRET.lower())])
-        make_comment(mine, agent, f"{SECRET} for us", visibility=Visibility.INTERNAL)
+        note = make_comment(mine, agent, f"{SECRET} for us", visibility=Visibility.INTERNAL)
         make_comment(mine, agent, "For you")
+        db.session.add_all([_file(mine, None, "for you"), _file(mine, note, SECRET)])
         theirs = make_ticket(other, subject=f"{SECRET} subject", external_id="crm-1")
         private = make_ticket(other, group=hidden, subject=f"{SECRET} hidden", external_id="crm-2")
         self.people: dict[str, Person | None] = {
@@ -90,6 +93,19 @@ class Desk:
         token = make_token(person, "test", now=utcnow())
         db.session.commit()
         return {"Authorization": f"Bearer {token}"}
+
+
+def _file(ticket: Ticket, comment: Comment | None, text: str) -> Attachment:
+    stored = storage().put(BytesIO(text.encode()))
+    return Attachment(
+        ticket_id=ticket.id,
+        comment_id=comment.id if comment else None,
+        sha256=stored.sha256,
+        filename="a.txt",
+        content_type="text/plain",
+        size=stored.size,
+        created_at=utcnow(),
+    )
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from flask import current_app
@@ -122,7 +121,7 @@ def tickets(rows: Sequence[sa.Row[Any]], viewer: Person) -> list[dict[str, Any]]
 def detail(ticket_id: int, viewer: Person, *, now: datetime) -> dict[str, Any]:
     """One ticket with comments and clocks."""
     found = tickets(_ONE.all(id=ticket_id), viewer)[0]
-    files = _files(ticket_id, viewer)
+    files = _files(ticket_id)
     found["attachments"] = files.get(None, [])
     found["comments"] = comments(ticket_id, viewer, files=files)
     if viewer.is_agent:
@@ -136,7 +135,7 @@ def comments(
     """Comments with authors and files, oldest first; a customer's are the public ones."""
     read = _FOR_AGENTS if viewer.is_agent else _FOR_CUSTOMERS
     rows = read.all(ticket_id=ticket_id, only=comment_id)
-    files = _files(ticket_id, viewer) if files is None else files
+    files = _files(ticket_id) if files is None else files
     return [
         {
             "id": row.id,
@@ -153,12 +152,11 @@ def comments(
     ]
 
 
-def _files(ticket_id: int, viewer: Person) -> Files:
-    """Files by their comment; None: sent with the description. ``url`` is their place on the pages,
-    for somebody signed in there.
+def _files(ticket_id: int) -> Files:
+    """Files by their comment; None: sent with the description. ``url`` is where a token reads the
+    bytes (`app.api.v1.files`).
     """
-    side = "desk/tickets" if viewer.is_agent else "tickets"
-    base = f"{current_app.extensions['settings'].base_url}/{side}"
+    base = f"{current_app.extensions['settings'].base_url}/api/v1/tickets"
     found: Files = {}
     for row in _FILES.all(ticket_id=ticket_id):
         file = {
@@ -166,7 +164,7 @@ def _files(ticket_id: int, viewer: Person) -> Files:
             "filename": row.filename,
             "content_type": row.content_type,
             "size": row.size,
-            "url": f"{base}/{row.number}/attachments/{row.id}/{quote(row.filename, safe='')}",
+            "url": f"{base}/{row.number}/attachments/{row.id}",
         }
         found.setdefault(row.comment_id, []).append(file)
     return found

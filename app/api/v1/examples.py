@@ -45,7 +45,7 @@ COMMENT: dict[str, Any] = {
             "filename": "reset.txt",
             "content_type": "text/plain",
             "size": 9,
-            "url": "https://help.example.com/desk/tickets/TKT-7K2M9QXA/attachments/88/reset.txt",
+            "url": "https://help.example.com/api/v1/tickets/TKT-7K2M9QXA/attachments/88",
         }
     ],
     "created_at": "2026-11-20T09:41:00+00:00",

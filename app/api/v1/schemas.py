@@ -217,7 +217,7 @@ class TicketOut(Schema):
 
 
 class FileOut(Schema):
-    """A file; ``url`` is its place on the pages, for somebody signed in there."""
+    """A file; ``url`` gives its bytes, to the token that was told of it."""
 
     id = fields.Integer(required=True)
     filename = fields.String(required=True)
