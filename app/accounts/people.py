@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,8 @@ from app.core.statements import Read, Write
 NO_ADDRESS = "Enter a mail address such as name@example.com."
 UNSYNCHRONIZED = {"synchronize_session": False}
 NAME_LENGTH, PHONE_LENGTH, EXTERNAL_ID_LENGTH, ADDRESS_LENGTH = 200, 50, 255, 254
+OnJoining = Callable[[Person, datetime], None]
+_on_joining: list[OnJoining] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,19 @@ def prove(address: str, *, person_id: int | None = None, now: datetime) -> None:
         domain = db.session.get(OrganizationDomain, address.rpartition("@")[2])
         if domain is not None:
             person.organization_id = domain.organization_id
+            db.session.flush()
+            db.session.expire(person, ["organization"])
+            for do in _on_joining:
+                do(person, now)
+
+
+def when_joining(do: OnJoining) -> OnJoining:
+    """Call *do* when a proven address has made somebody a member of an organization.
+
+    What hangs on its tier lives in areas above this one, which it cannot call by name.
+    """
+    _on_joining.append(do)
+    return do
 
 
 def _make(address: str, given: dict[str, Any], *, is_own: bool, now: datetime) -> Requester:

@@ -104,7 +104,7 @@ def _save(
     row: Organization | None, form: OrganizationForm, by: Person, now: datetime
 ) -> Organization:
     domains = (line.strip() for line in (form.domains.data or "").splitlines())
-    saved = organizations.save(
+    return save(
         row,
         name=form.name.data,
         domains=[domain for domain in domains if domain],
@@ -115,8 +115,23 @@ def _save(
         by=by,
         now=now,
     )
-    holding.tier_changed(Person.organization_id == saved.id, now=now)
+
+
+def save(row: Organization | None, *, by: Person, now: datetime, **draft: Any) -> Organization:
+    """As `accounts.organizations.save`; what its members wait for follows another tier.
+
+    A new domain may have made members of people who had proven an address there.
+    """
+    before = _joins(row) if row else None
+    saved = organizations.save(row, **draft, by=by, now=now)
+    if _joins(saved) != before:
+        theirs = sa.and_(Person.organization_id == saved.id, Person.tier.is_(None))
+        holding.tier_changed(theirs, by=by, now=now)
     return saved
+
+
+def _joins(row: Organization) -> tuple[Tier, set[str]]:
+    return row.tier, {domain.domain for domain in row.domains}
 
 
 ORGANIZATIONS = Resource(

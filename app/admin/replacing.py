@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.accounts.models import Group, Organization, Skill
+from app.accounts.models import Group, Organization, Person, Skill
 from app.core.cache import bump_stamp
 from app.core.db import Base, db
 from app.core.errors import Conflict, Invalid
 from app.sla.models import Calendar, EscalationKind, SlaEscalation, SlaPolicy
-from app.tickets.models import Category, CustomField, Macro, Subcategory, Tag, Ticket, View
+from app.tickets import holding
+from app.tickets import replacing as tickets
+from app.tickets.models import Category, CustomField, Macro, Subcategory, Tag, View
 
 MOST = 1_000  # tickets counted; "1,000+" says enough
 
@@ -109,8 +112,10 @@ def uses(thing: Any) -> Uses:
     return Uses(text, bool(set(used) - LOOSE.get(kind, set())))
 
 
-def replace(old: Any, new: Any | None) -> None:
+def replace(old: Any, new: Any | None, *, by: Person, now: datetime) -> None:
     """Put *new* (None: nothing) wherever *old* is used; *old* itself stays.
+
+    The history of each ticket says so, and what waits is served as its new place asks for.
 
     Raises:
         Invalid: *new* is *old*, or something has to take its place.
@@ -121,6 +126,9 @@ def replace(old: Any, new: Any | None) -> None:
     if new is None and uses(old).is_needed:
         raise _choose("It is in use: choose what takes its place.")
     _refuse_twins(old, new)
+    moved = tickets.tell(old, new, by=by, now=now) if type(old) in tickets.HAVING else []
+    members = sa.and_(Person.organization_id == old.id, Person.tier.is_(None))
+    served = holding.waiting_of(members) if isinstance(old, Organization) else []
     for table, column in references(type(old)):
         _move(table, column, old.id, new.id if new else None)
     for mention in MENTIONS.get(type(old), ()):
@@ -131,11 +139,13 @@ def replace(old: Any, new: Any | None) -> None:
     bump_stamp(db.session())
     db.session.flush()
     db.session.expire_all()
+    tickets.serve_again(moved, now=now)
+    holding.serve_again(served, by=by, now=now)
 
 
-def delete(old: Any, new: Any | None = None) -> None:
+def delete(old: Any, new: Any | None = None, *, by: Person, now: datetime) -> None:
     """Delete *old*, with *new* in its place; see `replace`."""
-    replace(old, new)
+    replace(old, new, by=by, now=now)
     db.session.delete(old)
     db.session.flush()
 
@@ -178,10 +188,7 @@ def _move(table: sa.Table, column: sa.Column[Any], old: int, new: int | None) ->
             same = [twin.c[other.name] == other for other in others]
             already = sa.exists().where(twin.c[column.name] == new, *same)
             db.session.execute(sa.delete(table).where(column == old, already))
-    values: dict[str, Any] = {column.name: new}
-    if table is Ticket.__table__:  # forms that are open, and ETags, are of an older ticket now
-        values["version"] = Ticket.version + 1
-    db.session.execute(sa.update(table).where(column == old).values(values))
+    db.session.execute(sa.update(table).where(column == old).values({column.name: new}))
 
 
 def _unique_beside(table: sa.Table, column: sa.Column[Any]) -> list[list[sa.Column[Any]]]:

@@ -146,7 +146,7 @@ def remove(resource: Resource, thing: Any, new: Any | None, *, by: Person, now: 
     thing_id, name, facts = thing.id, resource.name(thing), resource.facts(thing)
     resource.refuse_delete(thing)
     if resource.is_replaceable:
-        replacing.delete(thing, new)
+        replacing.delete(thing, new, by=by, now=now)
     else:
         db.session.delete(thing)
         db.session.flush()

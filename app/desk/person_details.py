@@ -108,9 +108,10 @@ def _save(person: Person, form: DetailsForm) -> None:
         language=person.language,
         time_zone=person.time_zone,
     )
-    customers.save(person, draft, by=current_person(), now=now)
+    by = current_person()
+    customers.save(person, draft, by=by, now=now)
     if person.effective_tier is not served:
-        holding.tier_changed(Person.id == person.id, now=now)
+        holding.tier_changed(Person.id == person.id, by=by, now=now)
 
 
 def _organization(name: str) -> Organization | None:

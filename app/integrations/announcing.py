@@ -93,13 +93,22 @@ def announce(
     Args:
         not_before: until when the event can be taken back.
     """
+    _announce(((ticket_id, line) for line in lines), not_before)
+
+
+def announce_all(lines: Iterable[Mapping[str, Any]]) -> None:
+    """The same for lines of several tickets; one statement at most."""
+    _announce(((line["ticket_id"], line) for line in lines), None)
+
+
+def _announce(lines: Iterable[tuple[int, Mapping[str, Any]]], not_before: datetime | None) -> None:
     hooks = subscribers()
     if not hooks:
         return
-    told = [(line, BY_KIND.get(line["kind"])) for line in lines]
+    told = [(ticket_id, line, BY_KIND.get(line["kind"])) for ticket_id, line in lines]
     rows = [
         row(hook.id, event, _facts(line), ticket_id, now=line["created_at"], due_at=not_before)
-        for line, event in told
+        for ticket_id, line, event in told
         for hook in hooks
         if event in hook.events
     ]

@@ -21,7 +21,7 @@ from app.tickets import holding
 from app.tickets.merge_models import PersonMerge
 from app.tickets.models import Comment, Participant, Ticket
 from app.tickets.queries import refuse_hidden
-from app.tickets.timeline import record
+from app.tickets.timeline import System, record
 from app.tickets.words import EventKind, Status
 
 UNDO_DAYS = 30
@@ -98,7 +98,8 @@ def merge(merged: Person, survivor: Person, *, by: Person, now: datetime) -> Per
     done = PersonMerge(
         person_id=merged.id, survivor_id=survivor.id, merged_by_id=by.id, merged_at=now
     )
-    tier, called = merged.effective_tier, merged.display_name
+    tier, own_tier, called = merged.effective_tier, survivor.effective_tier, merged.display_name
+    own = _own_waiting(survivor)
     moved: dict[str, Any] = {
         "main": merged.email,
         "was_active": merged.is_active,
@@ -117,6 +118,8 @@ def merge(merged: Person, survivor: Person, *, by: Person, now: datetime) -> Per
     db.session.flush()
     told = f"{by.display_name} merged {called} into {survivor.display_name}"
     _tell_tickets(moved["tickets"], told, rechoose=survivor.effective_tier != tier, by=by, now=now)
+    if survivor.effective_tier != own_tier:  # of the other, where they had none
+        holding.serve_again(own, by=by, now=now)
     _note("merged", merged, called, survivor, by=by, now=now)
     return done
 
@@ -133,7 +136,7 @@ def undo(done: PersonMerge, merged: Person, survivor: Person, *, by: Person, now
         raise Conflict(reason)
     refuse_hidden(survivor, by=by)
     moved = done.moved
-    tier = survivor.effective_tier
+    tier, own = survivor.effective_tier, _own_waiting(survivor)
     _give_back_addresses(merged, survivor, moved)
     merged.merged_into_id, merged.is_active = None, moved["was_active"]
     for name, value in moved["filled"].items():
@@ -148,9 +151,13 @@ def undo(done: PersonMerge, merged: Person, survivor: Person, *, by: Person, now
     _point(_merged_into(merged.id), to=merged.id)
     done.undone_at = now
     db.session.flush()
+    db.session.expire(survivor, ["organization"])
     told = f"{by.display_name} undid the merge of {merged.display_name}"
     rechoose = merged.effective_tier != tier
     _tell_tickets(moved["tickets"], told, rechoose=rechoose, by=by, now=now)
+    if survivor.effective_tier != tier:
+        kept = [ticket_id for ticket_id in own if ticket_id not in set(moved["tickets"])]
+        holding.serve_again(kept, by=by, now=now)
     _note("unmerged", merged, merged.display_name, survivor, by=by, now=now)
 
 
@@ -170,6 +177,7 @@ def gather_late(now: datetime) -> int:
             continue
         tickets = _move_ids(Ticket.id, Ticket.requester_id, done.person_id, survivor_id)
         comments = _move_ids(Comment.id, Comment.author_id, done.person_id, survivor_id)
+        holding.serve_again(tickets, by=System(), now=now)
         if tickets or comments:
             done.moved = {
                 **done.moved,
@@ -279,6 +287,7 @@ def _fill(merged: Person, survivor: Person) -> dict[str, Any]:
     for name, value in filled.items():
         setattr(survivor, name, value)
     db.session.flush()
+    db.session.expire(survivor, ["organization"])
     return filled
 
 
@@ -370,6 +379,10 @@ def _tell_tickets(ids: list[int], told: str, *, rechoose: bool, by: Person, now:
         record(ticket, EventKind.REQUESTER, by=by, now=now, new=told)
         if rechoose:
             holding.rechoose_policy(ticket, now=now)
+
+
+def _own_waiting(survivor: Person) -> list[int]:
+    return holding.waiting_of(Person.id == survivor.id)
 
 
 def _note(

@@ -125,7 +125,9 @@ def test_a_process_knows_at_once_what_another_has_changed(
         "from app.sla.models import SlaPolicy",
         "db.session.get_one(SlaPolicy, 1).categories = [6]",
         "db.session.flush()",
-        "replacing.delete(db.session.get_one(Category, 6), db.session.get_one(Category, 1))",
+        "old, new = (db.session.get_one(Category, key) for key in (6, 1))",
+        "ada = db.session.query(Person).filter_by(name='Ada').one()",
+        "replacing.delete(old, new, by=ada, now=utcnow())",
     )
     assert "'bug'" not in server.ask(categories)
     assert server.ask(policies) == "[1]"

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from marshmallow import ValidationError, fields, validate
 from sqlalchemy.orm import joinedload, selectinload
 
-from app.accounts import customers, organizations
+from app.accounts import customers
 from app.accounts.customers import CustomerDraft
 from app.accounts.models import (
     Organization,
@@ -27,6 +27,7 @@ from app.accounts.models import (
 )
 from app.admin import replacing
 from app.admin.organizations import ORGANIZATIONS as ORGANIZATION_PAGES
+from app.admin.organizations import save as save_organization
 from app.api.access import caller, token_required
 from app.api.base import Schema
 from app.api.v1.blueprint import bp, documented, limited
@@ -239,7 +240,7 @@ def _save_requester(row: Person | None, data: Data, by: Person, now: datetime) -
         refuse_hidden(row, by=by)
     saved = customers.save(row, CustomerDraft(**draft), by=by, now=now)
     if served is not None and saved.effective_tier is not served:
-        holding.tier_changed(Person.id == saved.id, now=now)
+        holding.tier_changed(Person.id == saved.id, by=by, now=now)
     return saved
 
 
@@ -302,9 +303,7 @@ def _present_organization(row: Organization) -> Data:
 def _save_organization(
     row: Organization | None, data: Data, by: Person, now: datetime
 ) -> Organization:
-    saved = organizations.save(row, **data, by=by, now=now)
-    holding.tier_changed(Person.organization_id == saved.id, now=now)
-    return saved
+    return save_organization(row, **data, by=by, now=now)
 
 
 REQUESTER = {
