@@ -13,6 +13,7 @@ from app.channels.models import AutoResponseTemplate
 from app.core.cache import reference
 from app.core.db import db
 from app.core.settings_store import setting
+from app.core.statements import Read
 from app.mail.models import OutboundEmail
 
 KIND = "auto_response"
@@ -26,7 +27,7 @@ _recent = (
     .limit(sa.bindparam("most"))
     .subquery()
 )
-RECENT = sa.select(sa.func.count()).select_from(_recent)
+RECENT = Read(sa.select(sa.func.count()).select_from(_recent), make=int)
 UNREAD = re.compile(r"(?:no|do-?not)[-_.]?reply|mailer-daemon@|postmaster@", re.IGNORECASE)
 PLACEHOLDER = re.compile(r"\{\{\s*([a-z_.]+)\s*\}\}")
 
@@ -66,8 +67,8 @@ def prepare(
     if found is None:
         return Answer("Not sent: the category has no active template.")
     most = int(setting("auto_responses_an_hour"))
-    asked = {"address": address, "since": now - timedelta(hours=1), "most": most}
-    if (db.session.connection().scalar(RECENT, asked) or 0) >= most:
+    recent = RECENT.one(address=address, since=now - timedelta(hours=1), most=most) or 0
+    if recent >= most:
         return Answer(f"Not sent: this address got {most} automatic answers within the hour.")
     subject, body = (fill(text, values) for text in found)
     return Answer("Sent: the category's template.", " ".join(subject.split())[:200], body)

@@ -11,9 +11,11 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -22,11 +24,11 @@ from app.core.db import Base, db
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Base)
+CONNECTION = "connection"  # of the running transaction, among what a session knows
 MOST_FORMS = 100  # of one statement: it has one for each length of its lists
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(NamedTuple):
     """How one parameter gets its value."""
 
     name: str
@@ -35,15 +37,6 @@ class _Value:
     make_default: Callable[[], Any] | None
     process: Callable[[Any], Any] | None
     key: str  # in the statement's text
-
-    def of(self, values: Mapping[str, Any]) -> Any:
-        if self.name in values:
-            value = values[self.name]
-        else:
-            value = self.make_default() if self.make_default else self.default
-        if self.place is not None:
-            value = value[self.place]
-        return self.process(value) if self.process else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +50,15 @@ class _Form:
     returns: bool = True
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
+        found = []
+        for name, place, default, make_default, process, _ in self.values:
+            value = values[name] if name in values else make_default() if make_default else default
+            if place is not None:
+                value = value[place]
+            found.append(process(value) if process else value)
         if self.is_positional:
-            return tuple([each.of(values) for each in self.values])
-        return {each.key: each.of(values) for each in self.values}
+            return found
+        return {each.key: value for each, value in zip(self.values, found, strict=True)}
 
 
 class Read(Generic[T]):
@@ -82,7 +81,7 @@ class Read(Generic[T]):
 
     def all(self, **values: Any) -> list[T]:
         """All rows of this transaction."""
-        connection = db.session.connection()
+        connection = current_connection()
         if _is_watched(connection):
             return self._made(connection.execute(self.statement, values).all())
         for name in self._lists:
@@ -118,7 +117,7 @@ class Read(Generic[T]):
         for key in state.positiontup or state.parameters:
             name, place = places.get(key, (key, None))
             bind = compiled.binds[name]
-            process = bind.type.dialect_impl(dialect).bind_processor(dialect)
+            process = _processor(bind.type, dialect)
             found.append(_Value(name, place, bind.value, bind.callable, process, key))
         converters = []
         for column, each in enumerate(self._types):
@@ -130,10 +129,20 @@ class Read(Generic[T]):
         return _Form(state.statement, tuple(found), compiled.positional, tuple(converters))
 
 
+def _processor(of: Any, dialect: sa.Dialect) -> Callable[[Any], Any] | None:
+    """What makes a value for the driver."""
+    if isinstance(of, sa.Enum) and of.enum_class is not None:
+        values: dict[Any, Any] = {each: each.value for each in of.enum_class}
+        return {None: None, **values}.__getitem__
+    process: Callable[[Any], Any] | None = of.dialect_impl(dialect).bind_processor(dialect)
+    return process
+
+
 def _converter(of: Any, dialect: sa.Dialect) -> Callable[[Any], Any] | None:
     """What makes a value of the driver's; enums are stored by value, and looked up in one step."""
     if isinstance(of, sa.Enum) and of.enum_class is not None:
-        return {None: None, **{each.value: each for each in of.enum_class}}.__getitem__
+        members: dict[Any, Any] = {each.value: each for each in of.enum_class}
+        return {None: None, **members}.__getitem__
     convert: Callable[[Any], Any] | None = of.dialect_impl(dialect).result_processor(dialect, None)
     return convert
 
@@ -188,7 +197,7 @@ class Write:
         """Run it for each of *rows*, which all name the same columns."""
         if not rows:
             return
-        connection = db.session.connection()
+        connection = current_connection()
         if _is_watched(connection):
             connection.execute(self._of(connection), list(rows))
             return
@@ -197,7 +206,7 @@ class Write:
 
     def one(self, **values: Any) -> Any:
         """Run it once: the first column that it returns; None where nothing was returned."""
-        connection = db.session.connection()
+        connection = current_connection()
         if _is_watched(connection):
             found = connection.execute(self._of(connection), values)
             return found.scalar() if found.returns_rows else None
@@ -227,7 +236,7 @@ class Write:
         found = []
         for name in compiled.positiontup or compiled.binds:
             bind = compiled.binds[name]
-            process = bind.type.dialect_impl(dialect).bind_processor(dialect)
+            process = _processor(bind.type, dialect)
             default, make = bind.value, None
             if name in made:
                 default, make = _of_column(made[name])
@@ -242,6 +251,28 @@ def _of_column(default: Any) -> tuple[Any, Callable[[], Any] | None]:
     if default.is_scalar:
         return default.arg, None
     return None, lambda: default.arg(None)
+
+
+def current_connection() -> sa.Connection:
+    """The connection of the running transaction, which is begun where there is none.
+
+    The session looks for it anew each time, which takes as long as a small statement.
+    """
+    session = db.session()
+    known: sa.Connection | None = session.info.get(CONNECTION)
+    # In no transaction after a failed flush: the session says so.
+    return known if known is not None and known.in_transaction() else session.connection()
+
+
+@event.listens_for(Session, "after_begin")
+def _remember(session: Session, transaction: object, connection: sa.Connection) -> None:
+    session.info[CONNECTION] = connection
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _forget(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info.pop(CONNECTION, None)
 
 
 def _is_watched(connection: sa.Connection) -> bool:

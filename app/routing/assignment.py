@@ -13,7 +13,7 @@ from app.accounts.models import AGENT_ROLES, Distribution, Group, Person, Presen
 from app.core.db import db
 from app.core.errors import Invalid
 from app.core.settings_store import setting
-from app.core.statements import Read, Write
+from app.core.statements import Read, Write, current_connection
 from app.routing.rules import (
     NEVER,
     Agent,
@@ -92,7 +92,7 @@ def take(choice: Choice) -> None:
 
 def lock() -> None:
     """Let one transaction after the other read loads and assign by them."""
-    connection = db.session.connection()
+    connection = current_connection()
     if connection.dialect.name == "postgresql":
         connection.execute(LOCK)
 
