@@ -360,10 +360,15 @@ def _agents_rows(
 
 
 def _holder(ticket: Ticket) -> list[Recipient]:
-    """The assignee, else the group's members."""
-    if ticket.assignee_id is not None:
-        return _agent(ticket.assignee_id)
-    return group_of(ticket)
+    """The assignee, else the group's members: also where an assignee has left a private group, or
+    the group has become private, so that they may not read it any more."""
+    holder = ticket.assignee_id
+    group = directory.groups().get(ticket.group_id or 0)
+    if holder is not None and group is not None and group.is_private:
+        card = directory.agents().get(holder)
+        is_one = holder in group.member_ids or (card is not None and card.is_supervisor)
+        holder = holder if is_one else None
+    return _agent(holder) if holder is not None else group_of(ticket)
 
 
 def _clock(clock: SlaClock) -> dict[str, Any]:

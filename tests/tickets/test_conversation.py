@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from app.accounts.models import Role
 from app.channels import answers
 from app.channels.answers import Reply
 from app.core.db import db
@@ -16,7 +17,7 @@ from app.mail.models import OutboundEmail
 from app.tickets import conversation
 from app.tickets.models import Comment, Participant, Ticket
 from app.tickets.words import Source, Status, Visibility
-from tests.factories import make_agent, make_person, make_ticket
+from tests.factories import make_agent, make_group, make_person, make_ticket
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -146,6 +147,26 @@ def test_an_automatic_reply_joins_and_changes_nothing(app: Flask) -> None:
     assert comment.is_automatic
     assert ticket.status is Status.PENDING
     assert mails("customer_reply") == []
+
+
+@pytest.mark.parametrize("way", ["left", "became private"])
+def test_an_assignee_who_may_not_read_a_private_group_hears_nothing(app: Flask, way: str) -> None:
+    """Whoever has left the group, or was assigned before it became private."""
+    group = make_group(is_private=True)
+    member, supervisor = make_agent(groups=(group,)), make_agent(role=Role.SUPERVISOR)
+    gone = make_agent(groups=(group,) if way == "left" else ())
+    ticket = make_ticket(assignee=gone, group=group, status=Status.OPEN)
+    if way == "left":
+        gone.groups.clear()
+    db.session.flush()
+    told = []
+    for assignee, hears in ((gone, member), (supervisor, supervisor)):
+        ticket.assignee = assignee
+        db.session.flush()
+        said = Reply(f"Our PIN is {len(told)}", Source.WEB)
+        answers.receive(ticket, said, by=ticket.requester, now=NOW)
+        told.append(hears.email)
+        assert {mail.recipient for mail in mails("customer_reply")} == set(told)
 
 
 def test_the_assignee_hears_of_a_customer_s_reply(app: Flask) -> None:
