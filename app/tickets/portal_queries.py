@@ -13,7 +13,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.accounts.models import Organization, OrganizationAccess, Person, PersonEmail, Role
+from app.accounts import directory
+from app.accounts.models import (
+    IS_THEIRS,
+    Organization,
+    OrganizationAccess,
+    Person,
+    PersonEmail,
+    Role,
+)
 from app.core.db import db
 from app.core.errors import NotFound
 from app.tickets.models import WAITING, Comment, Participant, SlaClock, Ticket, TicketAccess
@@ -323,7 +331,18 @@ def takes_part(ticket: Ticket, person: Person) -> bool:
 
 
 def may_have_link(number: str, address: str) -> tuple[Ticket, Recipient] | None:
-    """Ticket and person, if *address* is one of somebody who takes part in it; one statement."""
+    """Ticket and person, if *address* is one of somebody who takes part in it; one statement.
+
+    Of a private group's ticket only the main one, to which its mails go, or one that is shown to
+    be theirs: an agent with whom it is not shared may have added any other.
+    """
+    private = [card.id for card in directory.groups().values() if card.is_private]
+    may_read = sa.or_(
+        PersonEmail.is_main,
+        IS_THEIRS,
+        Ticket.group_id.is_(None),
+        Ticket.group_id.not_in(private),
+    )
     takes_part = sa.or_(
         Ticket.requester_id == Person.id,
         sa.exists().where(Participant.ticket_id == Ticket.id, Participant.person_id == Person.id),
@@ -333,7 +352,7 @@ def may_have_link(number: str, address: str) -> tuple[Ticket, Recipient] | None:
         .select_from(PersonEmail)
         .join(Person, sa.and_(Person.id == PersonEmail.person_id, Person.is_active))
         .join(Ticket, sa.and_(going_on(number), Ticket.deleted_at.is_(None)))
-        .where(PersonEmail.address == address, takes_part)
+        .where(PersonEmail.address == address, may_read, takes_part)
     )
     row = db.session.execute(found).one_or_none()
     return (row[0], Recipient(row[1], row[2], address)) if row else None

@@ -17,7 +17,7 @@ from app.core.db import db
 from app.mail.models import OutboundEmail
 from app.tickets import keys
 from app.tickets.models import Participant, Ticket, TicketAccess
-from tests.factories import make_agent, make_organization, make_person, make_ticket
+from tests.factories import make_agent, make_group, make_organization, make_person, make_ticket
 from tests.portal.conftest import Visitor, link_to
 
 Customer = Callable[[Person], Visitor]
@@ -243,6 +243,21 @@ def test_a_new_link_is_mailed_to_an_address_of_the_ticket(guest: Visitor) -> Non
     key = mails()[-1].context["key"]
     guest.get(f"/tickets/{ticket.number}?key={key}")
     assert sees(guest, ticket)
+
+
+def test_of_a_private_groups_ticket_an_added_address_gets_no_link(guest: Visitor) -> None:
+    """Agents who may not see the ticket may have added it."""
+    ticket = make_ticket(make_person("ann@example.com"), group=make_group(is_private=True))
+    added = PersonEmail(address="ann@home.example", person_id=ticket.requester_id)
+    db.session.add(added)
+    db.session.commit()
+    for address in ("ann@home.example", "ann@example.com"):
+        ask(guest, ticket.number, address)
+    assert [mail.recipient for mail in mails()] == ["ann@example.com"]
+    added.proven_at = utcnow()
+    db.session.commit()
+    ask(guest, ticket.number, "ann@home.example")
+    assert [mail.recipient for mail in mails()] == ["ann@example.com", "ann@home.example"]
 
 
 def test_nobody_learns_whether_the_address_was_right(guest: Visitor) -> None:
