@@ -22,11 +22,11 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.accounts.access import hidden_group_ids
-from app.accounts.models import OrganizationAccess, Person, PersonEmail
+from app.accounts.models import Person, PersonEmail
 from app.core.db import db
 from app.core.paging import Order
 from app.search import query
-from app.tickets import catalog
+from app.tickets import catalog, portal_queries
 from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
 from app.tickets.models import ACTIVE, HeldEmail, Tag, Ticket, ticket_tag
 
@@ -258,7 +258,7 @@ def _add_scope(found: Selection, viewer: Person) -> None:
         if hidden := hidden_group_ids(viewer):
             found.names.append("visible")
             found.values["hidden"] = sorted(hidden)
-    elif viewer.organization and viewer.organization.access is OrganizationAccess.ALL:
+    elif viewer.organization_id is not None and portal_queries.shared_organization(viewer):
         found.names.append("organization")
         found.values["organization"] = viewer.organization_id
     else:

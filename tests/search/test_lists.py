@@ -104,6 +104,10 @@ def test_colleagues_see_each_other_only_where_their_organization_allows_it(found
     tickets = [make_ticket(person) for person in (one, two, three, four)]
     assert found(one) == [tickets[1].id, tickets[0].id]
     assert found(three) == [tickets[2].id]
+    claims = make_person(organization=open_house)  # by a mere address, as in the portal
+    claims.emails[0].proven_at = None
+    db.session.flush()
+    assert found(claims) == []
 
 
 @pytest.mark.requirement("X21")
