@@ -321,6 +321,7 @@ def _preview(
     person: Person, other: Person, *, keep: str = "", problem: str = "", status: int = 200
 ) -> ResponseReturnValue:
     """What will happen. Whoever is known longer stays, unless *keep* names the other."""
+    refuse_hidden(person, other, by=current_person())  # it counts all of their tickets
     merged, survivor = sorted((person, other), key=lambda p: p.id, reverse=True)
     if keep == str(merged.id):
         merged, survivor = survivor, merged

@@ -226,3 +226,17 @@ def test_a_merge_is_undone_by_those_who_may_see_what_the_survivor_asks() -> None
     db.session.commit()
     with pytest.raises(Forbidden):
         person_merging.undo(*person_merging.find(done.id), by=make_agent(), now=utcnow())
+
+
+def test_nobody_counts_the_tickets_of_somebody_whom_they_may_not_merge(
+    app: Flask, sign_in: Callable[[FlaskClient, Person], FlaskClient]
+) -> None:
+    group = make_group(is_private=True)
+    ana, other = make_person(MINE), make_person()
+    make_ticket(ana, group=group)
+    outside = sign_in(app.test_client(), make_agent())
+    member = sign_in(app.test_client(), make_agent(groups=(group,)))
+    path = f"/desk/people/{other.id}/merges?with={ana.id}"
+    assert (outside.get(path).status_code, member.get(path).status_code) == (403, 200)
+    data = {"csrf_token": token_of(outside, f"/desk/people/{other.id}"), "into": str(ana.id)}
+    assert outside.post(f"/desk/people/{other.id}/merges", data=data).status_code == 403
