@@ -189,10 +189,10 @@ def accept_invitation() -> ResponseReturnValue:
     person = _use(link)
     person.name = form.name.data
     person.password_hash = password_hash
-    sign_in.sign_in(person)
+    answer = enter(person, _home(person))
     db.session.commit()
     flash("Welcome. You are online: new tickets come to you.", "success")
-    return redirect(_home(person), 303)
+    return answer
 
 
 @bp.get("/first-admin")

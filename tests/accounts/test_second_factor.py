@@ -12,15 +12,15 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.accounts import links, passwords, second_factor
-from app.accounts.models import LinkPurpose, Person, RecoveryCode
+from app.accounts import invitations, links, passwords, second_factor
+from app.accounts.models import LinkPurpose, Person, RecoveryCode, Role
 from app.core import clock
 from app.core.audit import AuditEntry
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Invalid
 from tests.accounts.pages import token_of
-from tests.factories import make_agent
+from tests.factories import make_agent, make_person
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
 PASSWORD = "a long pass phrase"
@@ -113,6 +113,29 @@ def test_a_mailed_link_asks_for_the_code_too(
     browser = app.test_client()
     data = {"csrf_token": token_of(browser, path), "key": path.partition("key=")[2]}
     answer = browser.post("/login/confirmation", data=data)
+    assert answer.headers["Location"] == "/login/code"
+    assert browser.get("/desk/").status_code == 302
+    assert second_step(browser, codes[0]) == 303
+    assert browser.get("/desk/").status_code == 200
+
+
+def test_an_invitation_asks_for_the_code_too(
+    app: Flask, client: FlaskClient, sign_in: SignIn
+) -> None:
+    """A customer who has turned it on may be invited to work here."""
+    ada = make_person("ada@customer.example")
+    sign_in(client, ada)
+    _, codes = turn_on(client)
+    invitations.invite(
+        "ada@customer.example", name="Ada", role=Role.AGENT, by=make_agent(), now=utcnow()
+    )
+    path = links.make(
+        LinkPurpose.INVITATION, person_id=ada.id, address="ada@customer.example", now=utcnow()
+    )
+    db.session.commit()
+    browser = app.test_client()
+    data = {"csrf_token": token_of(browser, path), "key": path.partition("key=")[2]}
+    answer = browser.post("/invitation", data=data | {"name": "Ada", "password": PASSWORD})
     assert answer.headers["Location"] == "/login/code"
     assert browser.get("/desk/").status_code == 302
     assert second_step(browser, codes[0]) == 303
