@@ -43,6 +43,8 @@ CHAPTERS = {
     "Policies": "How soon tickets are answered and resolved.",
     "Rules": "Who gets a new ticket.",
     "Templates": "Automatic answers to new tickets.",
+    "Articles": "The knowledge base: read as the help centre shows it, written by agents.",
+    "Article categories": "The shelves of the help centre.",
     "Webhooks": "What other programs are told as it happens.",
     "Reports": "How a period went.",
     "Mail": "Whole mails, handed in by HTTP.",

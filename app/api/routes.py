@@ -16,6 +16,7 @@ from flask_smorest import Api
 from app.accounts.access import everyone
 from app.api import description, docs
 from app.api.v1 import (
+    articles,
     blueprint,
     catalog,
     files,
@@ -32,7 +33,10 @@ from app.api.v1 import (
 from app.extensions import csrf
 
 # Each of these has put its views on the one blueprint.
-RESOURCES = (tickets, files, imports, merging, people, team, catalog, policies, webhooks, reports)
+RESOURCES = (
+    *(tickets, files, imports, merging, people, team, catalog, policies, articles),
+    *(webhooks, reports),
+)
 
 
 class DeskApi(Api):

@@ -43,6 +43,17 @@ class Text:
     audience: Audience
 
 
+def text_of(article: Article) -> Text:
+    """What somebody has written, as it stands."""
+    return Text(
+        title=article.title,
+        summary=article.summary,
+        body=article.body,
+        category_id=article.category_id,
+        audience=article.audience,
+    )
+
+
 def may_change(article: Article, person: Person) -> bool:
     """Whether *person* may change the article as it stands."""
     return person.is_supervisor or not article.is_public

@@ -16,6 +16,7 @@ from app.api.description import operations
 from app.channels.models import AutoResponseTemplate
 from app.core.clock import utcnow
 from app.core.db import db
+from app.knowledge.models import ArticleCategory
 from app.sla.models import Calendar
 from app.tickets.models import Subcategory
 from tests.factories import category, make_agent, make_group, make_organization, make_skill
@@ -24,7 +25,7 @@ V1 = "/api/v1"
 # What PRODUCT lists, and what belongs to it.
 KINDS = {
     *("requesters", "organizations", "agents", "groups", "categories", "tags"),
-    *("policies", "rules", "templates"),
+    *("policies", "rules", "templates", "articles", "article-categories"),
 }
 
 
@@ -183,6 +184,8 @@ def test_the_example_of_making_one_makes_one(
         technical.subcategories.append(Subcategory(key="ovens", name="Ovens"))
     if path == "categories":
         technical.name = "Renamed"
+    if path == "articles":
+        db.session.add(ArticleCategory(name="Getting started", slug="getting-started"))
     if path == "templates":
         db.session.execute(sa.delete(AutoResponseTemplate))
     auth = bearer(make_agent(role=Role.ADMIN))

@@ -30,7 +30,8 @@ from app.accounts.models import Group, Person, Role
 from app.accounts.tokens import make_token
 from app.core.clock import utcnow
 from app.core.db import db
-from app.core.storage import storage
+from app.core.storage import Folder, storage
+from app.knowledge.models import Audience
 from app.tickets.models import Attachment, Comment, Tag, Ticket
 from app.tickets.words import Visibility
 from tests.factories import (
@@ -41,6 +42,7 @@ from tests.factories import (
     make_person,
     make_ticket,
 )
+from tests.knowledge.articles import make_article
 
 SECRET = "Zxqvjk"  # in all that only some may see
 CHECKS = [
@@ -68,6 +70,10 @@ class Desk:
         note = make_comment(mine, agent, f"{SECRET} for us", visibility=Visibility.INTERNAL)
         make_comment(mine, agent, "For you")
         db.session.add_all([_file(mine, None, "for you"), _file(mine, note, SECRET)])
+        make_article("For everybody")
+        make_article(f"{SECRET} draft", is_draft=True)
+        make_article("For us", f"{SECRET} for us", audience=Audience.AGENTS)
+        made_of_it = make_article(f"{SECRET} hidden", is_draft=True)
         theirs = make_ticket(other, subject=f"{SECRET} subject", external_id="crm-1")
         private = make_ticket(other, group=hidden, subject=f"{SECRET} hidden", external_id="crm-2")
         self.people: dict[str, Person | None] = {
@@ -83,6 +89,7 @@ class Desk:
             "agent": lambda text: f"{SECRET} hidden" in text or f"{SECRET} group" in text,
             "admin": lambda text: False,
         }
+        made_of_it.ticket_id = private.id
         self.private: Ticket = private
 
     def headers(self, caller: str) -> dict[str, str]:
@@ -109,7 +116,11 @@ def _file(ticket: Ticket, comment: Comment | None, text: str) -> Attachment:
 
 
 @pytest.fixture
-def desk(app: Flask) -> Desk:
+def desk(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    # Schemathesis closes no answer: a file would stay open.
+    monkeypatch.setattr(
+        Folder, "open", lambda self, sha256: BytesIO(self.path(sha256).read_bytes())
+    )
     found = Desk()
     db.session.commit()
     return found

@@ -111,7 +111,7 @@ class Kind:
         present: a row as its `new` schema would have given it; a change is laid over that.
         save: makes (None) or changes one. Raises DomainError.
         admin: its pages, which know what may be deleted and what that leaves behind.
-        remove: deletes it in its own way.
+        remove: deletes it in its own way; *is_replaceable* where it takes what comes instead.
         put_in_order: takes all ids in their new order.
         example: one as it is shown; *example_in* as it is made.
     """
@@ -135,6 +135,7 @@ class Kind:
     order: tuple[Any, ...] = ()
     admin: Resource | None = None
     remove: Callable[[Any, int | None, Person, datetime], None] | None = None
+    is_replaceable: bool = True
     put_in_order: Callable[..., None] | None = None
 
     @property
@@ -353,7 +354,9 @@ class _Views:
         """DELETE of one."""
         kind = self.kind
         words = f"With the token of {_a(kind.write)}."
-        takes_another = kind.remove is not None or (kind.admin and kind.admin.is_replaceable)
+        takes_another = kind.is_replaceable
+        if kind.admin is not None and kind.remove is None:
+            takes_another = kind.admin.is_replaceable
 
         def delete(id: int, instead: int | None) -> ResponseReturnValue:
             person = allowed(kind.write)

@@ -12,10 +12,17 @@ from app.api.access import caller
 from app.core.db import db
 from app.core.errors import Invalid
 from app.core.paging import MOST_ID
+from app.knowledge.models import ArticleCategory
 from app.sla.models import Calendar
 from app.tickets import catalog
 
-NAMED = {Group: "group", Organization: "organization", Skill: "skill", Calendar: "calendar"}
+NAMED = {
+    Group: "group",
+    Organization: "organization",
+    Skill: "skill",
+    Calendar: "calendar",
+    ArticleCategory: "article category",
+}
 
 
 def category_ids(key: str | None, sub: str | None) -> tuple[int | None, int | None]:
