@@ -41,10 +41,12 @@ def has_admin() -> bool:
 def make_person(
     address: str, *, name: str, role: Role, password_hash: str | None = None, now: datetime
 ) -> Person:
-    """Somebody with a role; a customer who is known already keeps tickets and gets the role.
+    """Somebody with a role; a customer who is known already keeps tickets and gets the role, with
+    this as the main address.
 
     Raises:
-        Conflict: the address is an agent's. Invalid: it is no address.
+        Conflict: the address is an agent's, or one that was added to a customer, who may be somebody
+            else and would be let in by their other addresses. Invalid: it is no address.
     """
     address = people.normal_address(address)
     row = db.session.get(PersonEmail, address, with_for_update=True)
@@ -56,6 +58,15 @@ def make_person(
         person = row.person
         if person.is_agent or (role is Role.CUSTOMER and person.password_hash):
             raise Conflict(f"{address} is known already, as {person.role.value}.")
+        if len(person.emails) > 1 and not row.is_theirs:
+            raise Conflict(
+                f"{address} was added to the customer {person.display_name}, who has not shown "
+                "that it is theirs. Remove it there first."
+            )
+        for other in person.emails:
+            other.is_main = False
+        db.session.flush()  # at no moment two of them
+        row.is_main = True
         person.name = people.clean_line(name, people.NAME_LENGTH) or person.name
     person.role = role
     person.is_active = True

@@ -273,6 +273,23 @@ def test_a_new_invitation_replaces_the_one_before(client: FlaskClient) -> None:
     assert db.session.scalars(sa.select(Person)).one().role is Role.SUPERVISOR
 
 
+def test_nobody_gets_a_role_by_an_address_that_was_added_to_them(app: Flask) -> None:
+    """An agent may add the address of whoever is to be invited to a customer of their own."""
+    evil = make_person("agent@evil.example")
+    evil.emails.append(PersonEmail(address="new.admin@desk.example"))
+    db.session.flush()
+
+    def invite(address: str) -> Person:
+        return invitations.invite(address, name="", role=Role.ADMIN, by=None, now=utcnow())
+
+    with pytest.raises(Conflict, match="added to the customer"):
+        invite("new.admin@desk.example")
+    assert evil.role is Role.CUSTOMER
+    evil.emails[1].proven_at = utcnow()  # they are somebody with two addresses
+    db.session.flush()
+    assert invite("new.admin@desk.example").email == "new.admin@desk.example"
+
+
 def test_a_known_customer_can_be_invited_and_keeps_who_they_are(app: Flask) -> None:
     ana = make_person("ana@example.com", name="Ana")
     found = invitations.invite("ana@example.com", name="", role=Role.AGENT, by=None, now=utcnow())
