@@ -45,8 +45,8 @@ def make_person(
     this as the main address.
 
     Raises:
-        Conflict: the address is an agent's, or one that was added to a customer, who may be somebody
-            else and would be let in by their other addresses. Invalid: it is no address.
+        Conflict: the address is an agent's; or it was added to a customer, who may be somebody
+            else, and is let in by other addresses, too. Invalid: it is no address.
     """
     address = people.normal_address(address)
     row = db.session.get(PersonEmail, address, with_for_update=True)

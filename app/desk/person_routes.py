@@ -15,6 +15,7 @@ from app.accounts.access import agent_required, current_person, hidden_group_ids
 from app.accounts.models import Person, PersonEmail, Role
 from app.accounts.people import clean_line
 from app.channels import returned_mail
+from app.core import audit
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import DomainError, NotFound
@@ -81,6 +82,7 @@ def add_address(person_id: int) -> ResponseReturnValue:
             merge_with=owner_id,
             status=error.status,
         )
+    _note(person, f"{row.address} added")
     db.session.commit()
     flash(f"Mail from {row.address} is theirs now.", "success")
     return redirect(f"/desk/people/{person.id}", 303)
@@ -90,14 +92,14 @@ def add_address(person_id: int) -> ResponseReturnValue:
 @agent_required
 def make_main_address(person_id: int) -> ResponseReturnValue:
     """Mail them there from now on."""
-    return _change_address(person_id, addresses.make_main, "{} is the main address now.")
+    return _change_address(person_id, addresses.make_main, "{} is the main address now")
 
 
 @bp.post(f"{PERSON}/addresses/removal")
 @agent_required
 def remove_address(person_id: int) -> ResponseReturnValue:
     """Mail from there is somebody else's from now on."""
-    return _change_address(person_id, addresses.remove, "{} is theirs no more.")
+    return _change_address(person_id, addresses.remove, "{} is theirs no more")
 
 
 @bp.post(f"{PERSON}/addresses/clearance")
@@ -197,9 +199,16 @@ def _change_address(person_id: int, change: Callable[..., None], done: str) -> R
         db.session.rollback()
         flash(error.message, "error")
     else:
+        _note(person, done.format(address.lower()))
         db.session.commit()
-        flash(done.format(address), "success")
+        flash(f"{done.format(address)}.", "success")
     return redirect(f"/desk/people/{person_id}", 303)
+
+
+def _note(person: Person, told: str) -> None:
+    """For the audit log: whoever reads an address reads what is mailed there."""
+    thing = ("changed", "customer", person.id, person.display_name)
+    audit.write(*thing, field="Addresses", new=told, by=current_person(), now=utcnow())
 
 
 def person_page_of(

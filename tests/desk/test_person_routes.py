@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.accounts import people
 from app.accounts.models import Person, Role
+from app.core.audit import AuditEntry
 from app.core.clock import utcnow
 from app.core.db import db
 from app.mail import failing
@@ -90,6 +92,12 @@ def test_addresses_are_added_chosen_and_given_up(
     supervisor = sign_in(app.test_client(), make_agent(role=Role.SUPERVISOR))
     post(supervisor, f"{page}/addresses/removal", page, address="anna@work.example")
     assert owner("anna@work.example") is None
+    written = sa.select(AuditEntry.to_value).where(AuditEntry.field == "Addresses")
+    assert list(db.session.scalars(written.order_by(AuditEntry.id))) == [
+        "anna@home.example added",
+        "anna@home.example is the main address now",
+        "anna@work.example is theirs no more",
+    ]
 
 
 def test_a_taken_address_offers_to_merge(desk: FlaskClient, anna: Person) -> None:
