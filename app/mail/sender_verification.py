@@ -26,6 +26,7 @@ MOST_SIGNATURES = 4
 MOST_LABELS = 6  # of a domain, at which its policy is looked for
 
 Ask = Callable[[str], list[str]]
+"""The TXT records of a name; none for a name that is not there."""
 
 
 class OutOfTime(Exception):
@@ -39,7 +40,7 @@ def verify(raw: bytes, mail: ParsedEmail) -> Proof:
         return Proof()
     ask = _asking(time.monotonic() + SECONDS)
     try:
-        organization, policy = _policy(domain, ask)
+        organization, policy = find_policy(domain, ask)
         if not policy:
             return Proof(SenderCheck.UNKNOWN, f"{domain} has no DMARC policy")
         for signer in _signers(raw, len(mail.fields.get("dkim-signature", ())), ask):
@@ -68,7 +69,7 @@ def _asking(until: float) -> Ask:
     return ask
 
 
-def _policy(domain: str, ask: Ask) -> tuple[str, dict[str, str]]:
+def find_policy(domain: str, ask: Ask) -> tuple[str, dict[str, str]]:
     """The organization's domain and the policy that binds *domain*, found by walking up.
 
     The record of the longest name binds; the shortest name with one is the organization's, but

@@ -29,6 +29,7 @@ from app.integrations.models import Webhook
 from app.mail import alarms, trying
 from app.mail.credentials import imap_account
 from app.mail.models import InboundEmail, InboundState, Mailbox, OutboundEmail, OutboundState
+from app.process import doctor_dns
 from app.process.doctor import ANSWER_SECONDS, Finding, careful, fine, note, wrong
 from app.settings import Settings
 from app.tickets.models import Attachment, TicketEvent
@@ -54,6 +55,7 @@ def look_at_desk(settings: Settings) -> Iterator[Finding]:
             yield from careful("Clock", clock, settings)
             yield from careful("Files", newest_files, settings)
             yield from careful("Mailboxes", mailboxes, settings)
+            yield from careful("DNS", doctor_dns.mail_domains, settings)
             yield from careful("Mail", mail, settings)
             yield from careful("Webhooks", webhooks, settings)
             yield from careful("Machines", machines, settings)

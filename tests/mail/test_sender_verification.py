@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
 
 import dkim
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.resolver
-import dns.rrset
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -20,54 +13,18 @@ from app.mail import sender_verification
 from app.mail.models import SenderCheck
 from app.mail.parsing import parse
 from app.mail.sender_verification import verify
+from tests.mail.name_server import Names, name_server
 
 MAIL = b"From: Ann <ann@mail.x.example>\r\nTo: support@desk.example\r\nSubject: Hi\r\n\r\nHello\r\n"
 
 
-class Names:
-    """A name server on this machine: TXT records by name; a silent one answers nothing."""
-
-    def __init__(self) -> None:
-        self.texts: dict[str, str] = {}
-        self.is_silent = False
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                data, client = self._socket.recvfrom(4096)
-            except OSError:
-                return
-            if self.is_silent or not data:
-                continue
-            question = dns.message.from_wire(data)
-            answer = dns.message.make_response(question)
-            name = question.question[0].name.to_text(omit_final_dot=True)
-            if text := self.texts.get(name):
-                pieces = " ".join(f'"{text[n : n + 200]}"' for n in range(0, len(text), 200))
-                answer.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", "TXT", pieces))
-            else:
-                answer.set_rcode(dns.rcode.NXDOMAIN)
-            self._socket.sendto(answer.to_wire(), client)
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
-    server = Names()
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers, resolver.port = ["127.0.0.1"], server.port
-    monkeypatch.setattr(dns.resolver, "default_resolver", resolver)
-    server.texts["_dmarc.x.example"] = "v=DMARC1; p=reject"
-    server.texts["s._domainkey.x.example"] = f"v=DKIM1; k=rsa; p={PUBLIC}"
-    server.texts["s._domainkey.evil.example"] = f"v=DKIM1; k=rsa; p={PUBLIC}"
-    yield server
-    server.close()
+def names() -> Iterator[Names]:
+    with name_server() as server:
+        server.texts["_dmarc.x.example"] = "v=DMARC1; p=reject"
+        server.texts["s._domainkey.x.example"] = f"v=DKIM1; k=rsa; p={PUBLIC}"
+        server.texts["s._domainkey.evil.example"] = f"v=DKIM1; k=rsa; p={PUBLIC}"
+        yield server
 
 
 def _keys() -> tuple[bytes, str]:
