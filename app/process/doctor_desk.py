@@ -272,9 +272,11 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
 def machines(settings: Settings) -> Iterator[Finding]:
     """What workers have noted of disks and files, on whichever machine they run."""
     for alarm in watches.alarms(utcnow()):
-        if alarm.part != watches.BACKUP:
-            mend = "Make room, or see to the bucket; admins are told when it is over."
-            yield wrong("Machines", f"{alarm.title}: {alarm.text}", mend)
+        told = f"{alarm.title}: {alarm.text}"
+        if alarm.part == watches.DISK:
+            yield note("Machines", told, "Make room in time.")
+        elif alarm.part == watches.FILES:
+            yield wrong("Machines", told, "See DESKHAND_STORAGE_URL, and who may write there.")
 
 
 def backups(settings: Settings) -> Iterator[Finding]:

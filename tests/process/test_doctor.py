@@ -247,7 +247,13 @@ def test_backups_and_what_workers_noted(desk: Flask) -> None:
     watches.note("disk:far:/srv", "/srv on far: 99 % used", now=utcnow())
     db.session.commit()
     assert wrongs(doctor_desk.backups(settings)) == ["The backup fails: /backup: no room"]
+    [found] = doctor_desk.machines(settings)
     told = "A disk is nearly full: /srv on far: 99 % used"
+    assert (found.level, found.told) == (Level.NOTE, told)
+    begin_write()
+    watches.note("files:", "no route", now=utcnow() - timedelta(minutes=5))
+    db.session.commit()
+    told = "Files cannot be kept or opened: no route"
     assert wrongs(doctor_desk.machines(settings)) == [told]
 
 
