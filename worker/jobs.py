@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.api import housekeeping as kept_answers
 from app.api import payloads
 from app.automation import escalation
 from app.automation import housekeeping as upkeep
@@ -26,7 +27,9 @@ def sweep_sla() -> None:
 def housekeeping() -> None:
     """Close what stayed resolved, send idle agents away, delete what is kept no longer."""
     bells().answered(Job.HOUSEKEEPING)
-    upkeep.tidy(utcnow())
+    now = utcnow()
+    upkeep.tidy(now)
+    kept_answers.forget_old(now)
 
 
 def process_mail() -> None:

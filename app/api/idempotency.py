@@ -7,11 +7,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
 from flask import Response, make_response, request
 from sqlalchemy.exc import IntegrityError
 
 from app.api.access import caller
-from app.api.models import IdempotencyKey
+from app.api.models import KEPT_FOR, IdempotencyKey
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
@@ -35,9 +36,11 @@ def idempotent(view: View) -> View:
             raise Invalid(f"{HEADER} takes at most {LONGEST} printable characters.")
         asked = hashlib.sha256(request.path.encode() + b"\n" + request.get_data()).hexdigest()
         before = db.session.get(IdempotencyKey, (caller().id, key))
-        if before is not None:
+        if before is not None and before.created_at > utcnow() - KEPT_FOR:
             return _again(before, asked)
         response = make_response(view(*args, **kwargs))
+        if before is not None:
+            _forget(before)
         db.session.add(
             IdempotencyKey(
                 person_id=caller().id,
@@ -66,6 +69,14 @@ def done() -> None:
     """
     if not request.headers.get(HEADER, "").strip():
         db.session.commit()
+
+
+def _forget(before: IdempotencyKey) -> None:
+    """Delete a key that no sweep has found yet; of two who use it anew, the later one fails."""
+    db.session.expunge(before)
+    mine = IdempotencyKey.person_id == before.person_id, IdempotencyKey.key == before.key
+    old = IdempotencyKey.created_at == before.created_at
+    db.session.execute(sa.delete(IdempotencyKey).where(*mine, old))
 
 
 def _again(before: IdempotencyKey, asked: str) -> Response:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base
 
+KEPT_FOR = timedelta(days=1)
+
 
 class IdempotencyKey(Base):
-    """The answer to a POST, given again when the same key comes again within a day."""
+    """The answer to a POST, given again when the same key comes again within `KEPT_FOR`."""
 
     __tablename__ = "idempotency_key"
     person_id: Mapped[int] = mapped_column(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from flask.testing import FlaskClient
 
 from app.accounts.models import Person, Role
 from app.accounts.tokens import make_token
+from app.api import housekeeping
+from app.api.models import IdempotencyKey
 from app.core.clock import utcnow
 from app.core.db import db
 from app.tickets.models import Comment, Ticket
@@ -324,6 +327,35 @@ def test_the_same_key_answers_the_same_and_does_nothing_twice(
     assert db.session.scalar(count) == 1
     other = client.post(path, json={"body": "Other"}, headers=headers)
     assert other.status_code == 409
+
+
+@pytest.mark.parametrize("is_swept", [False, True])
+@pytest.mark.parametrize("resource", ["comments", "tickets"])
+def test_a_key_counts_for_a_day_and_goes_then(
+    client: FlaskClient, auth: Headers, resource: str, is_swept: bool
+) -> None:
+    ticket = make_ticket()
+    db.session.commit()
+    path, body = f"{V1}/tickets/{ticket.number}/comments", {"body": "Again"}
+    if resource == "tickets":
+        path, body = f"{V1}/tickets", {"subject": "Again", "description": "x"}
+    headers = {**auth, "Idempotency-Key": "k1"}
+    first = client.post(path, json=body, headers=headers).get_json()
+    kept = db.session.scalars(sa.select(IdempotencyKey)).one()
+    day = kept.created_at + timedelta(days=1)
+    assert housekeeping.forget_old(day - timedelta(seconds=1)) == 0
+    kept.created_at -= timedelta(days=1)
+    db.session.commit()
+    if is_swept:
+        assert housekeeping.forget_old(day) == 1
+    db.session.expire_all()
+    second = client.post(path, json=body, headers=headers)
+    assert second.status_code == 201
+    assert "Idempotency-Replayed" not in second.headers
+    assert second.get_json() != first
+    again = client.post(path, json=body, headers=headers)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.get_json() == second.get_json()
 
 
 @pytest.mark.requirement("X52")

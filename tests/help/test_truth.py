@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from app.api.models import KEPT_FOR
 from app.cli import COMMANDS
 from app.core.settings_store import DEFAULTS
+from app.integrations import context, deliveries
 from app.integrations.announcing import EVENTS
+from app.tickets import keys
+from app.tickets.attachments import DAYS_WITHOUT_ROW
 from app.tickets.words import TRANSITIONS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -50,6 +54,22 @@ def test_the_points_of_priority_are_those_of_the_settings() -> None:
 def test_every_event_of_webhooks_is_told() -> None:
     text = (DOCS / "webhooks.md").read_text("utf-8")
     assert [event for event in EVENTS if f"`{event}`" not in text] == []
+
+
+def test_what_is_kept_is_kept_as_long_as_told() -> None:
+    told = dict(next(lines for lines in tables("operations.md") if lines[0][0].startswith("tick")))
+
+    def days(*words: str) -> list[int]:
+        [text] = [long for what, long in told.items() if all(word in what for word in words)]
+        return [int(number) for number in re.findall(r"\d+", text)]
+
+    assert days("files") == [DAYS_WITHOUT_ROW]
+    assert days("why") == [DEFAULTS["days_to_keep_decisions"]]
+    assert (days("bytes"), DEFAULTS["days_to_keep_raw_mails"]) == ([], 0)
+    assert days("webhooks") == [deliveries.KEPT_DAYS.days]
+    assert days("links to a ticket") == [keys.LIFETIME.days]
+    assert days("another program") == [context.KEPT_FOR.total_seconds() / 3_600]
+    assert days("API") == [KEPT_FOR.total_seconds() / 3_600]
 
 
 @pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
