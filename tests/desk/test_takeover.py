@@ -196,6 +196,13 @@ def test_an_address_that_came_by_a_merge_lets_nobody_in_until_it_is_undone() -> 
     assert (lets_in(EVIL), row(EVIL).proven_at) == (True, proven_at)
 
 
+def test_a_supervisor_who_merges_vouches_for_both_addresses() -> None:
+    ana, other = make_person(MINE), make_person("ana@home.example")
+    person_merging.merge(other, ana, by=make_agent(role=Role.SUPERVISOR), now=utcnow())
+    db.session.commit()
+    assert (lets_in("ana@home.example"), lets_in(MINE)) == (True, True)
+
+
 def test_a_merge_into_somebody_without_an_address_of_their_own_keeps_it() -> None:
     home = writes_in(Source.WEB)
     known = make_person("typed@example.com")
