@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import contains_eager, joinedload
 
 from app.accounts.access import hidden_group_ids
-from app.accounts.models import Person
+from app.accounts.models import OrganizationAccess, Person
 from app.core.clock import utcnow
 from app.core.db import UTCDateTime, db
 from app.core.errors import Conflict, Forbidden, NotFound
@@ -110,11 +110,11 @@ def visible_to(agent: Person) -> sa.ColumnElement[bool]:
 def refuse_hidden(*customers: Person, by: Person) -> None:
     """Where their mail goes, and who they are, is not for agents who may not see all they ask.
 
-    Mails of a private group's ticket go to the main address, and merged people read each other's.
-    At most one statement; none where no group is hidden from *by*.
+    Mails of a private group's ticket go to the main address, and merged people read each other's,
+    and what their organization shares. Few statements; none where no group is hidden from *by*.
 
     Raises:
-        Forbidden: one of *customers* takes part in a ticket that *by* may not see.
+        Forbidden: one of *customers* may read a ticket that *by* may not see.
     """
     hidden = sorted(hidden_group_ids(by))
     if not hidden:
@@ -122,6 +122,10 @@ def refuse_hidden(*customers: Person, by: Person) -> None:
     ids = [customer.id for customer in customers]
     followed = sa.select(Participant.ticket_id).where(Participant.person_id.in_(ids))
     theirs = sa.or_(Ticket.requester_id.in_(ids), Ticket.id.in_(followed))
+    companies = [customer.organization for customer in customers if customer.organization]
+    if shared := [each.id for each in companies if each.access is OrganizationAccess.ALL]:
+        colleagues = sa.select(Person.id).where(Person.organization_id.in_(shared))
+        theirs = sa.or_(theirs, Ticket.requester_id.in_(colleagues))
     found = sa.select(Ticket.id).where(theirs, Ticket.group_id.in_(hidden)).limit(1)
     if db.session.scalar(found) is not None:
         raise Forbidden("This is for a supervisor: some of their tickets are not for you.")

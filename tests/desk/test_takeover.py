@@ -235,6 +235,23 @@ def test_a_merge_is_undone_by_those_who_may_see_what_the_survivor_asks() -> None
         person_merging.undo(*person_merging.find(done.id), by=make_agent(), now=utcnow())
 
 
+@pytest.mark.parametrize("access", OrganizationAccess)
+def test_nobody_becomes_one_with_those_who_see_what_one_may_not(
+    access: OrganizationAccess,
+) -> None:
+    """Whoever has no organization takes that of the person who is merged into them."""
+    company = make_organization(access=access)
+    make_ticket(make_person(organization=company), group=make_group(is_private=True))
+    colleague, evil = make_person(organization=company), make_person(EVIL)
+    db.session.commit()
+    if access is OrganizationAccess.ALL:
+        for merged, survivor in ((colleague, evil), (evil, colleague)):
+            with pytest.raises(Forbidden):
+                person_merging.merge(merged, survivor, by=make_agent(), now=utcnow())
+    else:
+        person_merging.merge(colleague, evil, by=make_agent(), now=utcnow())
+
+
 def test_nobody_counts_the_tickets_of_somebody_whom_they_may_not_merge(
     app: Flask, sign_in: Callable[[FlaskClient, Person], FlaskClient]
 ) -> None:
