@@ -20,6 +20,7 @@ from app.accounts.models import (
     OneTimeLink,
     Person,
     PersonEmail,
+    Role,
 )
 from app.accounts.sign_in import key_hash
 from app.core.db import db
@@ -113,7 +114,7 @@ def mail(purpose: LinkPurpose, address: str, *, now: datetime) -> None:
 
     Only an address that is shown to be theirs gets one, and the main one of somebody who has no
     such: what came along with a ticket, or was entered by the team since, shows nothing about
-    whose it is, and would let its reader in.
+    whose it is, and would let its reader in. Of who works here, admins alone enter addresses.
     """
     other = sa.orm.aliased(PersonEmail)
     has_theirs = sa.exists().where(
@@ -125,7 +126,13 @@ def mail(purpose: LinkPurpose, address: str, *, now: datetime) -> None:
         .where(
             PersonEmail.address == address,
             Person.is_active,
-            sa.or_(IS_THEIRS, sa.and_(PersonEmail.is_main, sa.not_(has_theirs))),
+            sa.or_(
+                IS_THEIRS,
+                sa.and_(
+                    PersonEmail.is_main,
+                    sa.or_(sa.not_(has_theirs), Person.role != Role.CUSTOMER),
+                ),
+            ),
         )
     ).one_or_none()
     if row is None:

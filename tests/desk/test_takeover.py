@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.accounts import customers, links, people
+from app.accounts import addresses, customers, links, people
 from app.accounts.models import (
     LinkPurpose,
     OrganizationAccess,
@@ -103,6 +103,26 @@ def test_a_customer_whom_the_team_entered_gets_links_at_the_main_address(
     assert lets_in(MINE)
     assert change_by_api(client, ana, agent, email="anna@example.com") == 200  # it was misspelt
     assert (lets_in("anna@example.com"), lets_in(MINE)) == (True, False)
+
+
+def test_who_works_here_gets_links_where_an_admin_says() -> None:
+    priya, admin = make_agent("priya@desk.example"), make_agent(role=Role.ADMIN)
+    addresses.add(priya, "priya.raman@desk.example", by=admin)
+    assert not lets_in("priya.raman@desk.example")
+    addresses.make_main(priya, "priya.raman@desk.example", by=admin)
+    assert lets_in("priya.raman@desk.example")
+
+
+def test_a_customer_who_has_lost_a_mailbox_is_let_in_once_a_supervisor_takes_it_away() -> None:
+    ana = make_person(MINE)
+    agent, supervisor = make_agent(), make_agent(role=Role.SUPERVISOR)
+    addresses.add(ana, "anna@example.com", by=agent)
+    addresses.make_main(ana, "anna@example.com", by=agent)
+    with pytest.raises(Forbidden):
+        addresses.remove(ana, MINE, by=agent)
+    assert not lets_in("anna@example.com")
+    addresses.remove(ana, MINE, by=supervisor)
+    assert lets_in("anna@example.com")
 
 
 def entered(*, by: Person) -> Person:
