@@ -1,4 +1,6 @@
-"""A real IMAP server for tests: Dovecot from the system's packages, every user's password known.
+"""A real IMAP server for tests: Dovecot 2.3 or 2.4 from the system's packages.
+
+Every user's password is known.
 
 Started once for a test run; each test takes a user of its own. Another IMAP client, as people have
 one, is `Dovecot.client`.
@@ -32,6 +34,7 @@ from imapclient import IMAPClient
 
 PASSWORD = "pässword-of-them-all"
 
+# What both 2.3 and 2.4 understand; what was renamed stands in the two below.
 CONFIG = """
 base_dir = {folder}/run
 state_dir = {folder}/run
@@ -39,9 +42,6 @@ log_path = {folder}/dovecot.log
 protocols = imap
 listen = 127.0.0.1
 ssl = yes
-ssl_cert = <{folder}/cert.pem
-ssl_key = <{folder}/key.pem
-disable_plaintext_auth = no
 auth_mechanisms = plain login xoauth2 oauthbearer
 auth_failure_delay = 0
 default_internal_user = {user}
@@ -50,24 +50,8 @@ default_login_user = {login_user}
 first_valid_uid = 0
 mail_uid = {mail_user}
 mail_gid = {mail_group}
-mail_home = {folder}/mail/%u
-mail_location = maildir:~/Maildir
 mail_max_userip_connections = 100
 mailbox_idle_check_interval = 1 secs
-passdb {{
-  driver = oauth2
-  mechanisms = xoauth2 oauthbearer
-  args = {folder}/oauth2.conf
-}}
-passdb {{
-  driver = static
-  mechanisms = plain login
-  args = password={password}
-}}
-userdb {{
-  driver = static
-  args = uid={mail_user} gid={mail_group} home={folder}/mail/%u
-}}
 service imap-login {{
   chroot =
   inet_listener imap {{
@@ -88,12 +72,62 @@ service stats {{
 }}
 """
 
-OAUTH2 = """
+CONFIG_23 = """
+ssl_cert = <{folder}/cert.pem
+ssl_key = <{folder}/key.pem
+disable_plaintext_auth = no
+mail_home = {folder}/mail/%u
+mail_location = maildir:~/Maildir
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {folder}/oauth2.conf
+}}
+passdb {{
+  driver = static
+  mechanisms = plain login
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid={mail_user} gid={mail_group} home={folder}/mail/%u
+}}
+"""
+
+OAUTH2_23 = """
 introspection_mode = post
-introspection_url = http://127.0.0.1:{port}/introspect
+introspection_url = http://127.0.0.1:{token_port}/introspect
 username_attribute = username
 active_attribute = active
 active_value = true
+"""
+
+# https://doc.dovecot.org/main/installation/upgrade/2.3-to-2.4.html; the version comes first.
+CONFIG_24 = """
+ssl_server_cert_file = {folder}/cert.pem
+ssl_server_key_file = {folder}/key.pem
+auth_allow_cleartext = yes
+mail_home = {folder}/mail/%{{user}}
+mail_driver = maildir
+mail_path = ~/Maildir
+oauth2 {{
+  introspection_mode = post
+  introspection_url = http://127.0.0.1:{token_port}/introspect
+  username_attribute = username
+  active_attribute = active
+  active_value = true
+}}
+passdb static {{
+  mechanisms_filter = plain login
+  password = {password}
+}}
+userdb static {{
+  fields {{
+    uid = {mail_user}
+    gid = {mail_group}
+    home = {folder}/mail/%{{user}}
+  }}
+}}
 """
 
 
@@ -146,7 +180,7 @@ def dovecot() -> Dovecot:
     folder = Path(tempfile.mkdtemp(prefix="deskhand-dovecot-"))
     ports = _free_ports(3)
     server = Dovecot(folder, *ports)
-    _write_config(server)
+    _write_config(server, _version_of(program))
     process = subprocess.Popen([program, "-F", "-c", str(folder / "dovecot.conf")])
     _stop_at_exit(process, folder)
     deadline = time.monotonic() + 20
@@ -159,7 +193,7 @@ def dovecot() -> Dovecot:
     raise RuntimeError(f"Dovecot did not start: {log.read_text() if log.exists() else ''}")
 
 
-def _write_config(server: Dovecot) -> None:
+def _write_config(server: Dovecot, version: tuple[int, int]) -> None:
     """Root needs others to become; anybody else stays who they are."""
     folder = server.folder
     is_root = os.getuid() == 0
@@ -171,21 +205,34 @@ def _write_config(server: Dovecot) -> None:
     if is_root:
         shutil.chown(mail, mail_user, mail_user)
         folder.chmod(0o755)
-    (folder / "oauth2.conf").write_text(OAUTH2.format(port=server.token_port))
     _make_certificate(folder)
-    (folder / "dovecot.conf").write_text(
-        CONFIG.format(
-            folder=folder,
-            port=server.port,
-            tls_port=server.tls_port,
-            user=user,
-            group=_group_of(user),
-            login_user=login_user,
-            mail_user=mail_user,
-            mail_group=_group_of(mail_user),
-            password=PASSWORD,
-        )
-    )
+    values = {
+        "folder": folder,
+        "port": server.port,
+        "tls_port": server.tls_port,
+        "token_port": server.token_port,
+        "user": user,
+        "group": _group_of(user),
+        "login_user": login_user,
+        "mail_user": mail_user,
+        "mail_group": _group_of(mail_user),
+        "password": PASSWORD,
+    }
+    config = CONFIG + CONFIG_23
+    if version >= (2, 4):
+        number = f"{version[0]}.{version[1]}.0"
+        head = f"dovecot_config_version = {number}\ndovecot_storage_version = {number}\n"
+        config = head + CONFIG + CONFIG_24
+    else:
+        (folder / "oauth2.conf").write_text(OAUTH2_23.format(**values))
+    (folder / "dovecot.conf").write_text(config.format(**values))
+
+
+def _version_of(program: str) -> tuple[int, int]:
+    """Such as (2, 4): the language of the configuration changed with it."""
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    major, minor = told.stdout.split(".")[:2]
+    return int(major), int(minor)
 
 
 def _group_of(user: str) -> str:
