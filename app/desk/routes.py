@@ -7,6 +7,7 @@ from flask import Flask
 from app.desk import (
     article_routes,
     attachment_routes,
+    bulk_routes,
     context_routes,
     macro_routes,
     mail_routes,
@@ -28,6 +29,7 @@ from app.desk.kept_html import init_kept_html
 __all__ = [
     "article_routes",
     "attachment_routes",
+    "bulk_routes",
     "context_routes",
     "init_desk",
     "macro_routes",

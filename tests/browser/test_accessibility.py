@@ -151,7 +151,8 @@ def test_pages_for_agents(
     sign_in(page, "agent@desk.example")
     ticket = f"/desk/tickets/{number}"
     parts = ("", "?tab=history", "?tab=why", *(f"/{kind}" for kind in CHANGES))
-    for path in (*FOR_AGENTS, *(ticket + part for part in parts)):
+    several = f"/desk/changes?ticket={number}"
+    for path in (*FOR_AGENTS, several, *(ticket + part for part in parts)):
         check(page, path)
 
 

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.browser.conftest import Desk, sign_in
+from tests.browser.test_accessibility import findings
 
 pytestmark = pytest.mark.browser
 
@@ -161,3 +162,42 @@ def test_a_filter_counts_when_its_menu_closes(agent: Page, make_ticket: Callable
     agent.get_by_role("link", name="Unresolved", exact=True).first.wait_for()
     agent.locator(".ticket-head .crumb").click()
     agent.wait_for_url(there)
+
+
+def test_rows_are_ticked_counted_and_changed_together(
+    agent: Page, make_ticket: Callable[..., str]
+) -> None:
+    numbers = [make_ticket(f"Ticked together {n}") for n in range(4)]
+    for number in numbers:
+        make_tag(agent, number, "ticked")
+    agent.goto("/desk/?view=all&tag=ticked&sort=created_at&order=asc")
+    boxes = agent.get_by_role("checkbox", name="Select TKT-")
+    bar = agent.get_by_role("form", name="Selected tickets")
+    expect(boxes).to_have_count(4)
+    expect(bar).to_be_hidden()
+    boxes.nth(1).focus()
+    agent.keyboard.press("Space")
+    expect(bar).to_be_visible()
+    boxes.nth(3).click(modifiers=["Shift"])
+    assert [box.is_checked() for box in boxes.all()] == [False, True, True, True]
+    bar.get_by_role("button", name="All on this page").click()
+    assert all(box.is_checked() for box in boxes.all())
+    bar.get_by_role("button", name="None").click()
+    expect(bar).to_be_hidden()
+    boxes.nth(0).check()
+    boxes.nth(2).check()
+    counted = "getComputedStyle(document.querySelector('.picked'), '::before').content"
+    assert "picked" in agent.evaluate(counted)
+    assert findings(agent) == []
+    bar.get_by_role("button", name="Change them").click()
+    agent.get_by_label("Priority").select_option("critical")
+    agent.get_by_role("button", name="Change 2 tickets").click()
+    agent.wait_for_url("**tag=ticked**")
+    expect(agent.locator('.queue-row[data-tone="critical"]')).to_have_count(2)
+
+
+def make_tag(page: Page, number: str, name: str) -> None:
+    page.goto(f"/desk/tickets/{number}/tags")
+    page.get_by_label("with commas between").fill(name)
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_load_state()
