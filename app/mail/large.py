@@ -20,7 +20,7 @@ from app.mail.models import RawEmail
 LARGE = 1_000_000  # bytes from which it is worth the statements
 PIECE = 4_000_000  # bytes; PostgreSQL sends each as twice as many characters
 
-LITTLE = (("mmap_size", 0), ("cache_size", -1000))
+LITTLE = -1000  # kilobytes, as SQLite wants them
 
 _table: Any = RawEmail.__table__
 INSERT = sa.insert(_table)
@@ -68,15 +68,13 @@ def insert(email_id: int, raw: bytes) -> None:
 
 @contextmanager
 def _little_memory(database: sqlite3.Connection) -> Iterator[None]:
-    """No page of the mail stays in SQLite's cache, or in the memory map, which counts as ours."""
-    usual = [(name, *database.execute(f"PRAGMA {name}").fetchone()) for name, _ in LITTLE]
-    for name, value in LITTLE:
-        database.execute(f"PRAGMA {name} = {value}")
+    """No page of the mail stays in SQLite's cache."""
+    (usual,) = database.execute("PRAGMA cache_size").fetchone()
+    database.execute(f"PRAGMA cache_size = {LITTLE}")
     try:
         yield
     finally:
-        for name, value in usual:
-            database.execute(f"PRAGMA {name} = {int(value)}")
+        database.execute(f"PRAGMA cache_size = {int(usual)}")
 
 
 def _sqlite() -> sqlite3.Connection | None:
