@@ -23,6 +23,7 @@ from app.core.settings_store import setting
 from app.core.storage import storage
 from app.integrations import health
 from app.integrations.models import EndpointHealth, Webhook, WebhookDelivery
+from app.mail.alarms import Alarm
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
 from app.settings import Settings
 from app.web import words
@@ -68,12 +69,11 @@ def show() -> ResponseReturnValue:
     """Everything on one page."""
     now = utcnow()
     standing = alarms.standing(now)
-    wrong = {alarm.part for alarm in standing}
     parts = (
         ("Workers and queue", _workers()),
         ("Jobs, last started", _jobs(now)),
         ("Mail and webhooks", [*_mail(), *_other_systems()]),
-        ("Files, disks and backup", _machine(now, wrong)),
+        ("Files, disks and backup", _machine(now, standing)),
         ("Versions", _versions()),
     )
     is_well = not any(fact.is_wrong for _, facts in parts for fact in facts)
@@ -157,16 +157,19 @@ def _other_systems() -> list[Fact]:
     ]
 
 
-def _machine(now: datetime, wrong: set[str]) -> list[Fact]:
-    """This machine's disk; *wrong* are the parts that somebody was alarmed of."""
+def _machine(now: datetime, standing: list[Alarm]) -> list[Fact]:
+    """What this machine has, and the full disks of others."""
     settings: Settings = current_app.extensions["settings"]
     used, told = watches.fullness(settings.data_dir)
-    is_full = watches.DISK in wrong or used >= setting("disk_full_percent")
+    wrong = {alarm.part for alarm in standing}
+    here = watches.key_of_disk(settings.data_dir)
+    full = [alarm for alarm in standing if alarm.part == watches.DISK and alarm.key != here]
     last = watches.last_backup()
     backup = words.moment(last, now, keyset.zone()) if last else "never by deskhand backup"
     return [
         Fact("Data folder", str(settings.data_dir)),
-        Fact("Disk", told, is_wrong=is_full),
+        Fact("Disk", told, is_wrong=used >= setting("disk_full_percent")),
+        *(Fact("Another disk", alarm.text, is_wrong=True) for alarm in full),
         Fact("Attachments", storage().where, is_wrong=watches.FILES in wrong),
         Fact("Database", words.filesize(database_size())),
         Fact("Last backup", backup, is_wrong=watches.BACKUP in wrong),

@@ -72,15 +72,20 @@ def look_at_disks(now: datetime) -> None:
     settings: Settings = current_app.extensions["settings"]
     gone = Watch.key.startswith(f"{DISK}:"), Watch.looked_at < now - STALE_AFTER
     db.session.execute(sa.delete(Watch).where(*gone))
-    machine = socket.gethostname()
     for folder in _folders(settings):
-        key = f"{DISK}:{machine}:{folder}"[:320]
+        key = key_of_disk(folder)
         row = db.session.get(Watch, key)
         limit = setting("disk_full_percent")
         if row is not None and row.error:
             limit -= SLACK_PERCENT
         used, told = fullness(folder)
-        note(key, f"{folder} on {machine}: {told}" if used >= limit else "", now=now)
+        error = f"{folder} on {socket.gethostname()}: {told}" if used >= limit else ""
+        note(key, error, now=now)
+
+
+def key_of_disk(folder: Path) -> str:
+    """The key of this machine's disk that *folder* is on."""
+    return f"{DISK}:{socket.gethostname()}:{folder}"[:320]
 
 
 def fullness(folder: Path) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -230,5 +231,10 @@ def test_pages_tell_admins_alone(
     page = client.get("/admin/system").text
     assert '<b>The backup fails.</b> <span dir="auto">/backup: no room</span>' in page
     assert "never by deskhand backup" not in page
+    watches.note("disk:far:/srv", "/srv on far: 99 % used", now=utcnow())
+    db.session.commit()
+    page = client.get("/admin/system").text
+    disk = re.findall(r"<dt>(Disk|Another disk)</dt><dd>(<svg)?.*?<bdi>(.*?)</bdi>", page)
+    assert disk == [("Disk", "", "50 % used"), ("Another disk", "<svg", "/srv on far: 99 % used")]
     agent = sign_in(app.test_client(), make_person(role=Role.AGENT))
     assert "The backup fails" not in agent.get("/desk/").text
