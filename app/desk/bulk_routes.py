@@ -97,7 +97,12 @@ class Picked:
 def ask_to_change() -> ResponseReturnValue:
     """What to change of them."""
     person = current_person()
-    return _page(BulkForm.of(person, formdata=None), _picked(_wanted(), person))
+    try:
+        tickets = _picked(_wanted(), person)
+    except Invalid as error:
+        flash(error.message, "error")
+        return redirect(_back(), 303)
+    return _page(BulkForm.of(person, formdata=None), tickets)
 
 
 @bp.post("/desk/changes")
