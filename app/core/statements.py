@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -269,10 +269,10 @@ def _remember(session: Session, transaction: object, connection: sa.Connection) 
     session.info[CONNECTION] = connection
 
 
-@event.listens_for(Session, "after_transaction_end")
-def _forget(session: Session, transaction: SessionTransaction) -> None:
-    if transaction.parent is None:
-        session.info.pop(CONNECTION, None)
+@event.listens_for(Session, "after_transaction_create")
+def _forget(session: Session, transaction: object) -> None:
+    # Also at a savepoint, which the session sets when it is asked for the connection.
+    session.info.pop(CONNECTION, None)
 
 
 def _is_watched(connection: sa.Connection) -> bool:

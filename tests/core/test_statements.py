@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, NamedTuple
@@ -133,3 +134,13 @@ def test_a_taken_value_is_an_integrity_error(app: Any) -> None:
     with pytest.raises(sa.exc.IntegrityError), db.session.begin_nested():
         write.one(name="oven")
     assert db.session.scalar(sa.select(sa.func.count()).where(Tag.name == "oven")) == 1
+
+
+def test_what_is_written_behind_a_savepoint_goes_with_it(app: Any) -> None:
+    table: Any = Tag.__table__
+    write = Write(sa.insert(table))
+    write.one(name="oven")
+    with suppress(ZeroDivisionError), db.session.begin_nested():
+        write.one(name="hob")
+        raise ZeroDivisionError
+    assert list(db.session.scalars(sa.select(Tag.name))) == ["oven"]
