@@ -162,7 +162,7 @@ def _machine(now: datetime, standing: list[Alarm]) -> list[Fact]:
     settings: Settings = current_app.extensions["settings"]
     used, told = watches.fullness(settings.data_dir)
     wrong = {alarm.part for alarm in standing}
-    here = watches.key_of_disk(settings.data_dir)
+    here = watches.key_here(watches.DISK, settings.data_dir)
     full = [alarm for alarm in standing if alarm.part == watches.DISK and alarm.key != here]
     last = watches.last_backup()
     backup = words.moment(last, now, keyset.zone()) if last else "never by deskhand backup"

@@ -62,7 +62,7 @@ def look_at_machine(now: datetime) -> None:
         trouble = error.strerror or type(error).__name__
         log.warning("files cannot be swept", error=trouble)
     begin_write()
-    watches.note(f"{watches.FILES}:", trouble, now=now)
+    watches.note(watches.key_here(watches.FILES), trouble, now=now)
     watches.look_at_disks(now)
     db.session.commit()
 

@@ -32,6 +32,7 @@ TITLES = {
 }
 IN_A_WORD = {DISK: "nearly full", FILES: "stand still", BACKUP: "fails"}
 PATH = "/admin/system"
+BACKUP_KEY = f"{BACKUP}:"
 FILES_AFTER = timedelta(minutes=2)  # a bucket that is away for a moment is no news
 STALE_AFTER = timedelta(hours=1)  # of what is looked at each minute: the machine is gone
 NOTED_EVERY = timedelta(minutes=10)  # while all is well
@@ -41,7 +42,7 @@ SLACK_PERCENT = 2  # a disk at the limit would be nearly full and mended in turn
 class Watch(Base):
     """How a part was when it was last looked at.
 
-    The key is ``files:``, ``backup:`` or ``disk:<machine>:<path>``. While it works
+    The key is ``backup:``, ``files:<machine>:`` or ``disk:<machine>:<path>``. While it works
     ``failing_since`` is None and ``error`` empty.
     """
 
@@ -70,10 +71,10 @@ def note(key: str, error: str, *, now: datetime) -> None:
 def look_at_disks(now: datetime) -> None:
     """Note how full this machine's disks are, and forget machines that are gone."""
     settings: Settings = current_app.extensions["settings"]
-    gone = Watch.key.startswith(f"{DISK}:"), Watch.looked_at < now - STALE_AFTER
+    gone = Watch.key != BACKUP_KEY, Watch.looked_at < now - STALE_AFTER
     db.session.execute(sa.delete(Watch).where(*gone))
     for folder in _folders(settings):
-        key = key_of_disk(folder)
+        key = key_here(DISK, folder)
         row = db.session.get(Watch, key)
         limit = setting("disk_full_percent")
         if row is not None and row.error:
@@ -83,9 +84,9 @@ def look_at_disks(now: datetime) -> None:
         note(key, error, now=now)
 
 
-def key_of_disk(folder: Path) -> str:
-    """The key of this machine's disk that *folder* is on."""
-    return f"{DISK}:{socket.gethostname()}:{folder}"[:320]
+def key_here(part: str, folder: Path | str = "") -> str:
+    """The key of a part as this machine has it: each machine has disks, and a way to the files."""
+    return f"{part}:{socket.gethostname()}:{folder}"[:320]
 
 
 def fullness(folder: Path) -> tuple[int, str]:
@@ -106,12 +107,16 @@ def fullness(folder: Path) -> tuple[int, str]:
 def alarms(now: datetime) -> list[Alarm]:
     """What is wrong at this moment; one statement."""
     rows = db.session.scalars(sa.select(Watch).order_by(Watch.key)).all()
-    found = [alarm for row in rows if (alarm := _alarm(row, now)) is not None]
+    found: dict[str, Alarm] = {}
+    for row in rows:
+        alarm = _alarm(row, now)
+        if alarm is not None:  # one bucket that is away is one, from however many machines
+            found.setdefault(alarm.key, alarm)
     days = setting("days_between_backups")
-    if days and not any(alarm.part == BACKUP for alarm in found):
-        last = next((row.succeeded_at for row in rows if row.key == f"{BACKUP}:"), None)
-        found += _late_backup(last, days, now)
-    return found
+    if days and BACKUP_KEY not in found:
+        last = next((row.succeeded_at for row in rows if row.key == BACKUP_KEY), None)
+        found |= {alarm.key: alarm for alarm in _late_backup(last, days, now)}
+    return list(found.values())
 
 
 def recent(now: datetime) -> list[Alarm]:
@@ -127,7 +132,7 @@ def readiness(now: datetime) -> dict[str, str]:
 
 def last_backup() -> datetime | None:
     """When ``deskhand backup`` last wrote a whole file; None where it never has."""
-    whole = sa.select(Watch.succeeded_at).where(Watch.key == f"{BACKUP}:")
+    whole = sa.select(Watch.succeeded_at).where(Watch.key == BACKUP_KEY)
     found: datetime | None = db.session.scalar(whole)
     return found
 
@@ -140,14 +145,15 @@ def _alarm(row: Watch, now: datetime) -> Alarm | None:
         return None
     if part == FILES and now - row.failing_since < FILES_AFTER:
         return None
-    return Alarm(row.key, TITLES[part], row.error, row.failing_since, PATH)
+    key = f"{FILES}:" if part == FILES else row.key
+    return Alarm(key, TITLES[part], row.error, row.failing_since, PATH)
 
 
 def _late_backup(last: datetime | None, days: int, now: datetime) -> Iterator[Alarm]:
     if last is None or last < now - timedelta(days=days):
         told = "deskhand backup has never written one." if last is None else ""
         told = told or f"The last one is older than {days} days."
-        yield Alarm(f"{BACKUP}:", "There is no new backup", told, last or now, PATH)
+        yield Alarm(BACKUP_KEY, "There is no new backup", told, last or now, PATH)
 
 
 def _folders(settings: Settings) -> list[Path]:

@@ -312,7 +312,7 @@ class SendingOutage(Base):
 
 
 class ToldAlarm(Base):
-    """A standstill of mail that admins were told of; gone once it is over, and that is told."""
+    """An alarm that admins were told of; gone once it is over, and that is told."""
 
     __tablename__ = "told_alarm"
     key: Mapped[str] = mapped_column(sa.String(320), primary_key=True)

@@ -65,7 +65,7 @@ def _note(trouble: str) -> None:
     try:
         db.session.rollback()
         begin_write()
-        watches.note(f"{watches.BACKUP}:", trouble, now=utcnow())
+        watches.note(watches.BACKUP_KEY, trouble, now=utcnow())
         db.session.commit()
     except SQLAlchemyError as error:
         db.session.rollback()

@@ -142,6 +142,15 @@ def test_files_that_cannot_be_kept_are_told_after_two_minutes(
     assert told()[1:] == [("machine_works_again", "Files cannot be kept or opened")]
 
 
+def test_a_machine_that_reaches_the_files_does_not_hide_one_that_does_not(disk: list[int]) -> None:
+    for n in range(4):
+        watches.note("files:one:", "", now=minute(n))
+        watches.note("files:two:", "no route", now=minute(n))
+        watches.note("files:three:", "no route", now=minute(n))
+        alarms.tell(minute(n))
+    assert told() == [("machine_alarm", "Files cannot be kept or opened")]
+
+
 def test_a_fault_of_our_own_is_no_bucket_that_is_away(
     disk: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
