@@ -24,6 +24,29 @@ COLOURS = """(tones) => tones.map((tone) => {
 })"""
 
 
+# What lies 21 px beside the middle of a control, for each that is not the control itself.
+MISSED = """(names) => names.flatMap((name) => {
+  const control = document.querySelector("main " + name);
+  control.scrollIntoView({block: "center"});
+  const box = control.getBoundingClientRect();
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  return [[0, -21], [0, 21], [-21, 0], [21, 0]]
+    .filter(([dx, dy]) => !control.contains(document.elementFromPoint(x + dx, y + dy)))
+    .map((beside) => `${name} ${beside}`);
+})"""
+
+
+def open_a_ticket(page: Page, subject: str) -> None:
+    page.goto("/tickets/new")
+    page.get_by_label("Subject").fill(subject)
+    page.get_by_label("What is it about").select_option("technical")
+    page.get_by_label("What happened").fill("Nothing is baking.")
+    page.get_by_label("Your name").fill("Thabo Nkosi")
+    page.get_by_label("Mail address").fill("thabo@looks.example")
+    page.get_by_role("button", name="Send").click()
+    page.wait_for_url("**/tickets/sent")
+
+
 @pytest.mark.requirement("R 0-26", "R 12-4", "X58")
 def test_every_status_and_priority_has_a_look_of_its_own(
     open_browser: Callable[..., Page],
@@ -47,13 +70,7 @@ def test_rows_answer_the_pointer_and_a_list_says_that_it_is_fetched(
     box = page.get_by_label("What happened").bounding_box()
     assert box
     assert box["height"] >= 5 * 24, "room for five lines"
-    page.get_by_label("Subject").fill("Looked at")
-    page.get_by_label("What is it about").select_option("technical")
-    page.get_by_label("What happened").fill("Nothing is baking.")
-    page.get_by_label("Your name").fill("Thabo Nkosi")
-    page.get_by_label("Mail address").fill("thabo@looks.example")
-    page.get_by_role("button", name="Send").click()
-    page.wait_for_url("**/tickets/sent")
+    open_a_ticket(page, "Looked at")
 
     sign_in(page, "agent@desk.example")
     page.goto("/desk/?view=all&page=1")
@@ -75,3 +92,41 @@ def test_rows_answer_the_pointer_and_a_list_says_that_it_is_fetched(
     assert "page=" not in page.url
     assert page.evaluate("sessionStorage.getItem('said')") == "true"
     expect(page.locator("main")).not_to_have_attribute("aria-busy", "true")
+
+
+def test_a_finger_has_44_pixels_for_what_is_drawn_smaller(
+    open_browser: Callable[..., Page],
+) -> None:
+    phone = {"width": 390, "height": 844}
+    page = open_browser(viewport=phone, has_touch=True, reduced_motion="reduce")
+    open_a_ticket(page, "Touched")
+    sign_in(page, "agent@desk.example")
+    page.goto("/desk/?view=all")
+    row = [f".queue-row {part}" for part in (".pick-one", ".priority", ".badge", ".agent")]
+    assert page.evaluate(MISSED, [".chip", *row]) == []
+    page.locator(".queue-row .subject a").first.click()
+    page.locator(".composer").wait_for()
+    parts = [".crumb", ".more", ".subject-line .button", ".tabs a", ".kinds label"]
+    assert page.evaluate(MISSED, parts) == []
+
+
+def test_a_ticket_on_paper_is_what_is_read_and_what_is_cut_off_says_all_of_itself(
+    open_browser: Callable[..., Page],
+) -> None:
+    page = open_browser(viewport={"width": 1440, "height": 900})
+    subject = "An oven that " + "hums and " * 18 + "bakes"
+    open_a_ticket(page, subject)
+    sign_in(page, "agent@desk.example")
+    page.goto("/desk/?view=all")
+    link = page.locator(".queue-row .subject a", has_text="An oven that hums").first
+    expect(link).not_to_have_attribute("title", subject)
+    link.hover()
+    expect(link).to_have_attribute("title", subject)
+
+    link.click()
+    page.locator(".composer").wait_for()
+    page.emulate_media(media="print")
+    expect(page.get_by_text("Nothing is baking.")).to_be_visible()
+    expect(page.locator(".props")).to_be_visible()
+    for part in (".rail", ".tabs", ".composer", ".crumb"):
+        expect(page.locator(part)).to_be_hidden()
