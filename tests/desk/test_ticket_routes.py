@@ -419,6 +419,7 @@ def test_deleting_and_restoring_are_a_supervisor_s(
     boss = sign_in(htmx, make_agent(role=Role.SUPERVISOR))
     assert post(boss, ticket, "deletion").status_code == 303
     assert desk.get(f"/desk/tickets/{ticket.number}").status_code == 404
+    assert "reply-form" not in boss.get(f"/desk/tickets/{ticket.number}").text, "restored first"
     assert post(boss, saved(ticket), "restoration").status_code == 303
     assert desk.get(f"/desk/tickets/{ticket.number}").status_code == 200
 

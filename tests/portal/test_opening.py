@@ -251,6 +251,7 @@ def test_too_quick_a_form_comes_back_whole_and_goes_through_later(
     answer = send(guest, started=stamp, attachments=(BytesIO(b"log"), "log.txt"))
     assert answer.status_code == 422
     assert "very quick" in answer.text
+    assert "One thing needs a look" not in answer.text, "no field is wrong"
     assert "The second charge is wrong." in answer.text
     assert started(answer.text) == stamp
     kept = re.search(r'name="kept" value="([^"]+)"', answer.text)
