@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.core.loading import uncollected
 from app.core.places import ROOT
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def create_store(settings: Settings | None = None) -> Flask:
     return app
 
 
+@uncollected()
 def create_app(settings: Settings | None = None, *, has_api: bool = True) -> Flask:
     """The application.
 

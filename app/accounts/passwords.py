@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -13,7 +15,6 @@ LEAST, MOST = 10, 200  # characters; NIST SP 800-63B asks for length, not for ki
 
 # OWASP's second choice of parameters: 19 MiB a check, so that parallel sign-ins fit small machines.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_nobodys_hash = _hasher.hash("what is checked where nobody is known")
 
 
 def hash_password(password: str) -> str:
@@ -24,7 +25,7 @@ def hash_password(password: str) -> str:
 def matches(password_hash: str | None, password: str) -> bool:
     """True if *password* is the one; as slow where there is no hash."""
     try:
-        _hasher.verify(password_hash or _nobodys_hash, _bytes(password))
+        _hasher.verify(password_hash or _nobodys_hash(), _bytes(password))
     except (VerificationError, InvalidHashError):
         return False
     return password_hash is not None
@@ -42,6 +43,11 @@ def who(address: str, password: str) -> Person | None:
     if person is not None and not person.is_active:
         person = None
     return person if matches(person.password_hash if person else None, password) else None
+
+
+@cache
+def _nobodys_hash() -> str:
+    return _hasher.hash("what is checked where nobody is known")
 
 
 def _bytes(password: str) -> bytes:

@@ -9,8 +9,6 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from holidays import country_holidays, list_supported_countries
-from holidays.registry import COUNTRIES
 from wtforms import Field, Form, SelectField, StringField, ValidationError
 from wtforms.validators import Length
 
@@ -114,7 +112,10 @@ for _day, _name in zip(FIELDS, DAYS, strict=True):
 @cache
 def _countries() -> dict[str, str]:
     """Names by code, of the countries whose holidays are known."""
-    known = set(list_supported_countries(include_aliases=False))
+    import holidays
+    from holidays.registry import COUNTRIES  # here: a tenth of what a start would take
+
+    known = set(holidays.list_supported_countries(include_aliases=False))
     names = {codes[1]: key.replace("_", " ").title() for key, codes in COUNTRIES.items()}
     found = {code: name for code, name in names.items() if code in known}
     return dict(sorted(found.items(), key=lambda item: item[1]))
@@ -207,6 +208,8 @@ def _save(calendar: Calendar | None, form: CalendarForm, by: Person, now: dateti
 
 def _press(press: str, calendar: Calendar | None, form: CalendarForm) -> str:
     """Put the public holidays of a country into the field, beside those that are there."""
+    import holidays
+
     code, region = form.country.data, (form.region.data or "").upper() or None
     if code not in _countries():
         raise Invalid("Choose a country.", {"country": "Choose a country."})
@@ -217,9 +220,9 @@ def _press(press: str, calendar: Calendar | None, form: CalendarForm) -> str:
     first = utcnow().year
     years = range(first, first + YEARS_AHEAD + 1)
     try:
-        public = country_holidays(code, subdiv=region, years=years)
+        public = holidays.country_holidays(code, subdiv=region, years=years)
     except NotImplementedError:
-        known = ", ".join(list_supported_countries().get(code, ())) or "none"
+        known = ", ".join(holidays.list_supported_countries().get(code, ())) or "none"
         message = f"{_countries()[code]} has no region {region}. Known are {known}."
         raise Invalid(message, {"region": message}) from None
     new = {day: name for day, name in public.items() if day not in days}
