@@ -30,7 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "context_secret": "",  # sealed
     "spam_headers": ["X-Spam-Flag", "X-Spam-Status"],
     "comments_an_hour": 30,
-    "tickets_an_hour": 100,  # by mail, of one sender; 0: without end
+    "tickets_an_hour": 1_000,  # by mail, of one sender; 0: without end
     "quiet_thanks": True,
     "return_tokens": False,
     "reply_separator": "+",
