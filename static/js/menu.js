@@ -60,7 +60,10 @@
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const here = event.target.closest?.("[popover] :is(button, a).choice");
     const isLetter = event.key.length === 1 && event.key !== " " && !event.metaKey && !event.ctrlKey && !event.altKey;
-    if (!here || !(step || isLetter)) return;
+    if (!here || !(step || isLetter)) {
+      typed = ""; // what comes next is another word
+      return;
+    }
     const all = [...here.closest("[popover]").querySelectorAll(".choice")];
     const place = all.indexOf(here);
     event.preventDefault();

@@ -72,6 +72,14 @@ def test_what_is_kept_is_kept_as_long_as_told() -> None:
     assert days("API") == [KEPT_FOR.total_seconds() / 3_600]
 
 
+def test_every_key_is_told_as_the_sheet_tells_it() -> None:
+    script = (DOCS.parent / "static" / "js" / "shortcuts.js").read_text("utf-8")
+    keys = re.findall(r'^ +\["(\S+)", "([^"]+)"(?:\]|, .*\]),$', script, re.MULTILINE)
+    assert len(keys) > 10
+    told = next(lines for lines in tables("desk.md") if lines[0][0] == "`j`")
+    assert [tuple(line) for line in told] == [(f"`{key}`", does) for key, does in keys]
+
+
 @pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
 def test_commands_that_are_shown_are_there(path: Path) -> None:
     shown = re.findall(
