@@ -1,4 +1,4 @@
-"""Rows for tests. Each call makes a new one; nothing is committed."""
+"""Rows for tests. Each call makes a new one; only `bearer` commits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.accounts.models import Group, Organization, Person, PersonEmail, Presence, Role, Skill
+from app.accounts.tokens import make_token
 from app.core.clock import utcnow
 from app.core.db import db
 from app.mail.models import Mailbox
@@ -126,3 +127,10 @@ def make_participant(ticket: Ticket, person: Person) -> None:
     """Let *person* take part in *ticket* as a follower."""
     db.session.add(Participant(ticket_id=ticket.id, person_id=person.id, created_at=utcnow()))
     db.session.flush()
+
+
+def bearer(person: Person, **options: Any) -> dict[str, str]:
+    """The header of a new API token of *person*; *options* as `make_token` takes them."""
+    token = make_token(person, "test", now=utcnow(), **options)
+    db.session.commit()
+    return {"Authorization": f"Bearer {token}"}

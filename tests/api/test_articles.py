@@ -9,24 +9,17 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.accounts.models import Person, Role
-from app.accounts.tokens import make_token
+from app.accounts.models import Role
 from app.core.audit import AuditEntry
 from app.core.clock import utcnow
 from app.core.db import db
 from app.knowledge import writing
 from app.knowledge.models import Article, ArticleRevision, Audience, State
-from tests.factories import make_agent, make_group, make_person, make_ticket
+from tests.factories import bearer, make_agent, make_group, make_person, make_ticket
 from tests.knowledge.articles import make_article, make_category, somebody
 
 V1 = "/api/v1"
 Headers = dict[str, str]
-
-
-def bearer(person: Person) -> Headers:
-    token = make_token(person, "test", now=utcnow())
-    db.session.commit()
-    return {"Authorization": f"Bearer {token}"}
 
 
 @pytest.fixture

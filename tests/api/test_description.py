@@ -10,16 +10,14 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.accounts.models import Person, Role
-from app.accounts.tokens import make_token
+from app.accounts.models import Role
 from app.api.description import operations
 from app.channels.models import AutoResponseTemplate
-from app.core.clock import utcnow
 from app.core.db import db
 from app.knowledge.models import ArticleCategory
 from app.sla.models import Calendar
 from app.tickets.models import Subcategory
-from tests.factories import category, make_agent, make_group, make_organization, make_skill
+from tests.factories import bearer, category, make_agent, make_group, make_organization, make_skill
 
 V1 = "/api/v1"
 # What PRODUCT lists, and what belongs to it.
@@ -27,12 +25,6 @@ KINDS = {
     *("requesters", "organizations", "agents", "groups", "categories", "tags"),
     *("policies", "rules", "templates", "articles", "article-categories"),
 }
-
-
-def bearer(person: Person) -> dict[str, str]:
-    token = make_token(person, "test", now=utcnow())
-    db.session.commit()
-    return {"Authorization": f"Bearer {token}"}
 
 
 @pytest.fixture

@@ -11,13 +11,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.accounts.models import Group, Organization, Person, Presence, Role, Tier
-from app.accounts.tokens import make_token
 from app.core.audit import AuditEntry
-from app.core.clock import utcnow
 from app.core.db import db
 from app.sla.models import Calendar, SlaPolicy
 from app.tickets.models import Category, SlaClock, Tag, Ticket
 from tests.factories import (
+    bearer,
     category,
     make_agent,
     make_group,
@@ -29,12 +28,6 @@ from tests.factories import (
 
 V1 = "/api/v1"
 Headers = dict[str, str]
-
-
-def bearer(person: Person, **options: Any) -> Headers:
-    token = make_token(person, "test", now=utcnow(), **options)
-    db.session.commit()
-    return {"Authorization": f"Bearer {token}"}
 
 
 @pytest.fixture

@@ -9,19 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.accounts.models import Person
-from app.accounts.tokens import make_token
-from app.core.clock import utcnow
 from app.core.db import db
 from app.tickets.models import CustomField, Tag, Ticket
-from tests.factories import make_agent, make_group, make_person, make_ticket
+from tests.factories import bearer, make_agent, make_group, make_person, make_ticket
 
 V1 = "/api/v1"
-
-
-def bearer(person: Person) -> dict[str, str]:
-    token = make_token(person, "test", now=utcnow())
-    db.session.commit()
-    return {"Authorization": f"Bearer {token}"}
 
 
 @pytest.fixture

@@ -13,23 +13,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.accounts.models import Person, Role
-from app.accounts.tokens import make_token
 from app.api import housekeeping
 from app.api.models import IdempotencyKey
 from app.core.clock import utcnow
 from app.core.db import db
 from app.tickets.models import Comment, Ticket
 from app.tickets.words import Priority, Source, Status, Visibility
-from tests.factories import make_agent, make_comment, make_group, make_person, make_ticket
+from tests.factories import bearer, make_agent, make_comment, make_group, make_person, make_ticket
 
 Headers = dict[str, str]
 V1 = "/api/v1"
-
-
-def bearer(person: Person) -> Headers:
-    token = make_token(person, "test", now=utcnow())
-    db.session.commit()
-    return {"Authorization": f"Bearer {token}"}
 
 
 @pytest.fixture
