@@ -142,7 +142,7 @@
     const account = element("a", "", isOff() ? "Switch them on" : "Switch them off");
     account.href = "/account/#shortcuts";
     const heading = element("h2", "grow", "Keyboard shortcuts");
-    const dialog = element("dialog", "sheet", element("div", "row", heading, close), element("div", "groups", ...groups),
+    const dialog = element("dialog", "shortcuts", element("div", "row", heading, close), element("div", "groups", ...groups),
       element("p", "muted", isOff() ? "They are switched off in this browser. " : "They rest while you type. ", account));
     heading.id = "sheet-title";
     close.type = "button";
