@@ -17,7 +17,7 @@ from wtforms import (
     SelectField,
     StringField,
 )
-from wtforms.validators import EqualTo, InputRequired, Length, ValidationError
+from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, ValidationError
 
 from app.accounts import passwords, people
 from app.accounts.models import Person, Presence, Role
@@ -81,7 +81,7 @@ def _is_domain(domain: str) -> bool:
 def email_field(label: str = "Mail address", *, new: bool = False) -> EmailField:
     """A field for one mail address; *new*: of somebody who may not be known yet."""
     checks = [
-        InputRequired("Enter your mail address."),
+        DataRequired("Enter your mail address."),
         Length(max=254, message="At most 254 characters."),
         one_line,
     ]
@@ -91,7 +91,7 @@ def email_field(label: str = "Mail address", *, new: bool = False) -> EmailField
 
 def name_field(label: str = "Name") -> StringField:
     """A field for a person's name."""
-    checks = [InputRequired("Enter a name."), Length(max=people.NAME_LENGTH), one_line]
+    checks = [DataRequired("Enter a name."), Length(max=people.NAME_LENGTH), one_line]
     return StringField(label, checks, filters=[stripped])
 
 
@@ -180,7 +180,7 @@ class TokenForm(BaseForm):
     label = StringField(
         "What is it for?",
         [
-            InputRequired("Enter what it is for."),
+            DataRequired("Enter what it is for."),
             Length(max=100, message="At most 100 characters."),
             one_line,
         ],

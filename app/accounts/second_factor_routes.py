@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, session
 from flask.typing import ResponseReturnValue
 from wtforms import HiddenField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from app.accounts import second_factor, sign_in
 from app.accounts.access import current_person, everyone, signed_in
@@ -33,7 +33,7 @@ class CodeForm(BaseForm):
 
     code = StringField(
         "Code",
-        [InputRequired("Enter the code."), Length(max=40, message="A code is shorter."), one_line],
+        [DataRequired("Enter the code."), Length(max=40, message="A code is shorter."), one_line],
         filters=[stripped],
         description="The six digits that your app shows now, or one of your recovery codes.",
     )

@@ -15,7 +15,14 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.validators import (
+    DataRequired,
+    InputRequired,
+    Length,
+    NumberRange,
+    Optional,
+    StopValidation,
+)
 
 from app.web.forms import BaseForm, ChecksField, one_line, storable, stripped
 
@@ -39,9 +46,10 @@ def line(
     needed: bool = True,
 ) -> StringField:
     """A field for one line; *more* checks come last."""
-    checks: list[Any] = [Length(max=most, message=f"At most {most} characters."), one_line]
+    too_long = f"At most {most} character{'s' if most != 1 else ''}."
+    checks: list[Any] = [Length(max=most, message=too_long), one_line]
     if needed:
-        checks.insert(0, InputRequired("Fill this in."))
+        checks.insert(0, DataRequired("Fill this in."))
     return StringField(
         label, [*checks, *more], description=hint, filters=[stripped], render_kw={"maxlength": most}
     )
@@ -57,7 +65,7 @@ def text(
     """A field for several lines; *more* checks come last."""
     checks: list[Any] = [Length(max=most, message=f"At most {most:,} characters."), storable]
     if needed:
-        checks.insert(0, InputRequired("Fill this in."))
+        checks.insert(0, DataRequired("Fill this in."))
     return TextAreaField(label, [*checks, *more], description=hint, filters=[_lf, stripped])
 
 
@@ -65,10 +73,20 @@ def number(
     label: str, hint: str = "", *, least: int = 0, most: int = 1_000_000, needed: bool = True
 ) -> IntegerField:
     """A field for a whole number."""
-    bounds = NumberRange(least, most, f"A whole number from {least} to {most:,}.")
+    told = f"A whole number from {least} to {most:,}."
+
+    def is_number(form: Form, field: Field) -> None:
+        if field.process_errors:  # in the library's words, and the range would be told besides
+            found: Any = field.errors
+            found.clear()
+            raise StopValidation(told)
+
     first = InputRequired("Enter a number.") if needed else Optional()
     return IntegerField(
-        label, [first, bounds], description=hint, render_kw={"inputmode": "numeric"}
+        label,
+        [first, is_number, NumberRange(least, most, told)],
+        description=hint,
+        render_kw={"inputmode": "numeric"},
     )
 
 

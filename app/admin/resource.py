@@ -24,7 +24,7 @@ from app.core import audit
 from app.core.audit import Facts
 from app.core.clock import utcnow
 from app.core.db import Base, db
-from app.core.errors import DomainError, Invalid, NotFound
+from app.core.errors import Conflict, DomainError, Invalid, NotFound
 from app.core.jobs import Job, ring
 from app.core.paging import MOST_ID, Page
 from app.web.ordering import asked_order
@@ -224,8 +224,12 @@ class _Pages:
         assert resource.put_in_order is not None  # noqa: S101  (no route without)
         rows = db.session.execute(resource.found("").limit(MOST_TO_ORDER)).all()
         order = asked_order([row.id for row in rows])
-        resource.put_in_order(order, by=current_person(), now=utcnow())
-        db.session.commit()
+        try:
+            resource.put_in_order(order, by=current_person(), now=utcnow())
+            db.session.commit()
+        except Conflict as error:  # the list itself is the answer
+            db.session.rollback()
+            flash(error.message, "error")
         return redirect(resource.url, 303)
 
     def ask_to_delete(self, thing_id: int) -> ResponseReturnValue:

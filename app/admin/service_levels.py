@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from wtforms import Form, FormField, SelectField, StringField, ValidationError
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, Length
 
 from app.accounts import directory
 from app.accounts.access import supervisor_required
@@ -65,7 +65,7 @@ def _is_span(form: Form, field: StringField) -> None:
 
 
 def _span_field(label: str, hint: str, *, needed: bool = True) -> StringField:
-    first = [InputRequired("Fill this in.")] if needed else []
+    first = [DataRequired("Fill this in.")] if needed else []
     return StringField(
         label, [*first, Length(max=50), one_line, _is_span], description=hint, filters=[stripped]
     )

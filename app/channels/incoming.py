@@ -228,7 +228,8 @@ def _too_many(mail: Mail, sender: Requester | None, *, now: datetime) -> str:
     lately = db.session.scalar(BY_MAIL, {"person_id": sender.id, "since": since}) or 0
     if lately < most:
         return ""
-    return f"Mails of {sender.email} opened {lately} tickets within an hour, and may {most}."
+    tickets = "1 ticket" if lately == 1 else f"{lately} tickets"
+    return f"Mails of {sender.email} opened {tickets} within an hour, and may {most}."
 
 
 def _open(

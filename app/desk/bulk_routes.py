@@ -25,17 +25,22 @@ from app.tickets import lifecycle, properties, timeline
 from app.tickets.models import Ticket
 from app.tickets.queries import NUMBER, get_visible, visible_to
 from app.tickets.words import Priority, Status
-from app.web.forms import BaseForm, one_line, stripped
+from app.web.forms import BaseForm, one_line
 
 MOST = 100
-NONE = "None of them is changed. Each says why."
+REFUSED = "What is listed here is not changed, and says why."
 KEEP, NOBODY = "", "none"
 AS_IT_IS = SelectChoice(KEEP, "Leave it as it is")
 
 
 def _tags(label: str, hint: str) -> StringField:
     checks = [Length(max=500, message="At most 500 characters."), one_line]
-    return StringField(label, checks, description=hint, filters=[stripped])
+    return StringField(label, checks, description=hint, filters=[_named])
+
+
+def _named(text: Any) -> Any:
+    """A filter: without white space and commas around, so that commas alone name nothing."""
+    return text.strip(", \t") if isinstance(text, str) else text
 
 
 class BulkForm(BaseForm):
@@ -125,13 +130,24 @@ def change_several() -> ResponseReturnValue:
         except DomainError as error:
             db.session.rollback()
             refused[number] = error.message
-    done = len(wanted) - len(refused)
-    if not refused:
-        flash("1 ticket is changed." if done == 1 else f"{done} tickets are changed.", "success")
+    left = _picked(refused, person, refused)
+    told = _told(len(wanted) - len(refused), len(refused) - len(left))
+    if not left:
+        flash(told, "error" if refused else "success")
         return redirect(_back(), 303)
-    left = {number: version for number, version in wanted.items() if number in refused}
-    form.problem = f"{done} of {len(wanted)} tickets are changed, these are not." if done else NONE
-    return _page(form, _picked(left, person, refused), status=409)
+    form.problem = f"{told} {REFUSED}".lstrip()
+    return _page(form, left, status=409)
+
+
+def _told(done: int, gone: int) -> str:
+    """What became of those that the page does not list (any more); "" where it lists all."""
+    found = []
+    if done:
+        found.append("1 ticket is changed." if done == 1 else f"{done} tickets are changed.")
+    if gone:
+        what = "1 ticket is" if gone == 1 else f"{gone} tickets are"
+        found.append(f"{what} gone, or not for you.")
+    return " ".join(found)
 
 
 def _change(form: BulkForm, number: str, version: int, *, by: Person) -> None:
@@ -185,7 +201,8 @@ def _wanted() -> dict[str, int]:
     found: dict[str, int] = {}
     for text in request.values.getlist("ticket"):
         number, _, version = text.partition(" ")
-        if NUMBER.fullmatch(number) and (not version or version.isdecimal()) and len(version) < 9:
+        is_version = version.isascii() and version.isdigit() and len(version) < 10
+        if NUMBER.fullmatch(number) and (not version or is_version):
             found[number.upper()] = int(version or 0)
     if not found:
         raise Invalid("Tick the tickets in the list first.")

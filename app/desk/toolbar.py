@@ -135,7 +135,7 @@ def _chips(filters: TicketFilters, base: TicketFilters, person: Person) -> list[
         ),
         _choices("category", "Category", filters, base, [(c.key, c.name) for c in categories]),
     ]
-    if groups:
+    if groups or filters.group:
         found = [("none", "No group"), *((str(g.id), g.name) for g in groups)]
         chips.append(_choices("group", "Group", filters, base, found))
     chips += [
@@ -161,6 +161,8 @@ def _choices(
     chosen = {str(value) for value in getattr(filters, name)}
     choices = [Choice(value, text, value in chosen) for value, text in options]
     names = [choice.label for choice in choices if choice.selected]
+    if others := len(chosen) - len(names):  # closed, gone, hidden from the viewer, by address
+        names.append(f"{others} not listed")
     is_changed = getattr(filters, name) != getattr(base, name)
     text = ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
     if chosen == UNRESOLVED:

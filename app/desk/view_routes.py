@@ -10,14 +10,14 @@ from flask import flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 from wtforms import HiddenField, SelectChoice, SelectField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, Length
 
 from app.accounts import directory
 from app.accounts.access import agent_required, current_person
 from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import db
-from app.core.errors import DomainError
+from app.core.errors import Conflict, DomainError
 from app.core.paging import MOST_ID
 from app.desk.frame import viewer_zone
 from app.desk.ticket_routes import bp
@@ -40,7 +40,7 @@ class ViewForm(BaseForm):
     name = StringField(
         "Name",
         [
-            InputRequired("Give it a name."),
+            DataRequired("Give it a name."),
             Length(max=60, message="At most 60 characters."),
             one_line,
         ],
@@ -58,17 +58,18 @@ class ViewForm(BaseForm):
     ) -> ViewForm:
         """The form for what *asked* names; None: for what was sent.
 
-        Raises:
-            Invalid: filters were sent that cannot be used.
+        A sent filter that names something gone meanwhile is left out, and refused as a choice.
         """
         if asked is None:
             form = cls()
+            asked = from_view(_lists(form.query.data or ""), limit=TicketFilters().limit)
+            form.query.data = asked.to_query()
         else:
             ticked = [chip for chip, _ in in_words(asked, person)]
             data = {"name": name, "audience": audience or views.MINE, "filters": ticked}
             data |= {"sort": _order(asked), "query": asked.to_query()}
             form = cls(formdata=None, data=data)
-        form.asked = asked or from_query(MultiDict(parse_qsl(form.query.data or "")))
+        form.asked = asked
         form.filters.choices = [SelectChoice(*pair) for pair in in_words(form.asked, person)]
         form.sort.choices = _orders(form.asked)
         form.audience.choices = _audiences(person)
@@ -178,8 +179,12 @@ def order_views(whose: str) -> ResponseReturnValue:
     person = current_person()
     is_own = whose == "own"
     ids = asked_order(views.ids_in_order(own_of=person if is_own else None))
-    views.put_in_order(ids, own=is_own, by=person, now=utcnow())
-    db.session.commit()
+    try:
+        views.put_in_order(ids, own=is_own, by=person, now=utcnow())
+        db.session.commit()
+    except Conflict as error:  # the list itself is the answer
+        db.session.rollback()
+        flash(error.message, "error")
     return redirect(LIST, 303)
 
 
@@ -206,6 +211,12 @@ def _save(view: View | None) -> ResponseReturnValue:
     flash(f"{saved.name} is saved.", "success")
     is_seen = counts.view_of(views.key(saved.id), person) is not None
     return redirect(f"{QUEUE}?view={views.key(saved.id)}" if is_seen else LIST, 303)
+
+
+def _lists(query: str) -> dict[str, list[str]]:
+    """A query string as `from_view` takes it: the values of each name."""
+    found = MultiDict(parse_qsl(query)).to_dict(flat=False)
+    return {name: values for name, values in found.items() if name not in ("page", "cursor")}
 
 
 def _page(form: ViewForm, view: Any, *, status: int = 200) -> ResponseReturnValue:

@@ -13,7 +13,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
-from wtforms.validators import InputRequired, Length, NumberRange
+from wtforms.validators import DataRequired, Length, NumberRange
 
 from app.core.paging import MOST_ID
 from app.knowledge import queries
@@ -38,7 +38,7 @@ class ArticleForm(BaseForm):
     title = StringField(
         "Title",
         [
-            InputRequired("Give it a title."),
+            DataRequired("Give it a title."),
             Length(max=LONGEST_TITLE, message=f"At most {LONGEST_TITLE} characters."),
             one_line,
         ],
@@ -60,7 +60,7 @@ class ArticleForm(BaseForm):
     body = TextAreaField(
         "Text",
         [
-            InputRequired("Write something."),
+            DataRequired("Write something."),
             Length(max=LONGEST_BODY, message=f"At most {LONGEST_BODY:,} characters."),
             storable,
         ],

@@ -12,9 +12,33 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from app.core.errors import DomainError, Invalid
 from app.core.html import printable
 
+UNKNOWN = "Choose one of the list. What was chosen is not in it any more."
+WORDS = {
+    "Not a valid choice.": UNKNOWN,
+    "'%(value)s' is not a valid choice for this field.": UNKNOWN,
+    "'%(value)s' are not valid choices for this field.": UNKNOWN,
+}
+
+
+class _Words:
+    """The desk's words in place of the form library's, which name no way out."""
+
+    def gettext(self, text: str) -> str:
+        return WORDS.get(text, text)
+
+    def ngettext(self, one: str, many: str, count: int) -> str:
+        return self.gettext(one if count == 1 else many)
+
 
 class BaseForm(FlaskForm):
     """A form with its CSRF token; typed, which WTForms is not."""
+
+    class Meta:
+        """What all forms share."""
+
+        def get_translations(self, form: Form) -> _Words:
+            """Its messages in the desk's words."""
+            return _Words()
 
     def __init__(self, **options: Any) -> None:
         self.problem = ""  # what is wrong with the whole

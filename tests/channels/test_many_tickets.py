@@ -109,3 +109,9 @@ def test_it_costs_one_statement_for_a_known_sender_and_none_for_others(
             asked(n, most, sender.format(n)) for n, most in ((MOST + more, 0), (MOST + more + 9, 9))
         )
         assert with_it - without == more
+
+
+def test_one_ticket_is_one_ticket() -> None:
+    change_setting("tickets_an_hour", 1)
+    alarm(1)
+    assert alarm(2).reason == f"Mails of {ANN} opened 1 ticket within an hour, and may 1."
