@@ -9,11 +9,19 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import sign_in
 from tests.browser.test_accessibility import findings
-from tests.browser.test_hand_work import agent, make_tag, make_ticket
+from tests.browser.test_hand_work import make_tag, make_ticket
 
-__all__ = ["agent", "make_ticket"]  # fixtures
+__all__ = ["make_ticket"]  # a fixture
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def agent(open_browser: Callable[..., Page]) -> Page:
+    """A browser without transitions: keys cut them short, of which Chromium complains."""
+    page = open_browser(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    sign_in(page, "agent@desk.example")
+    return page
 
 
 @pytest.fixture
