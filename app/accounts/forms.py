@@ -43,6 +43,7 @@ ROLES = {
     Role.SUPERVISOR.value: "Supervisor",
     Role.ADMIN.value: "Admin",
 }
+SPECIALS = frozenset('()<>[]:;@\\,"')  # in quotes alone (RFC 5322, section 3.2.3)
 CONTINENTS = {"Africa", "America", "Antarctica", "Asia", "Atlantic"} | {
     *("Australia", "Europe", "Indian", "Pacific"),
 }
@@ -61,18 +62,33 @@ def likely_address(form: Form, field: EmailField) -> None:
 
     For what is typed a first time: mails to it would be lost, and whoever typed it would wait.
     """
-    local, _, domain = (field.data or "").rpartition("@")
+    if why := unlikely(field.data or ""):
+        raise ValidationError(why)
+
+
+def unlikely(address: str) -> str:
+    """Why nobody has this address, with what to type instead; "" where somebody may."""
+    local, _, domain = address.rpartition("@")
     if _is_domain(domain):
-        return
+        # Two of them, or one in angle brackets, as mail programs copy them. Rules that real
+        # addresses break, such as dots side by side, are not asked for.
+        is_one = not SPECIALS.intersection(local) or _is_valid(address)
+        return "" if is_one else people.NO_ADDRESS
     meant = re.sub(r"[,;\s]+|\.{2,}", ".", domain).strip(".")
     if meant != domain and _is_domain(meant):
-        raise ValidationError(f"“{domain}” cannot be right. Did you mean {local}@{meant}?")
-    raise ValidationError(people.NO_ADDRESS)
+        return f"“{domain}” cannot be right. Did you mean {local}@{meant}?"
+    return people.NO_ADDRESS
 
 
 def _is_domain(domain: str) -> bool:
+    return _is_valid(f"name@{domain}")
+
+
+def _is_valid(address: str) -> bool:
     try:
-        validate_email(f"name@{domain}", check_deliverability=False, test_environment=True)
+        validate_email(
+            address, allow_quoted_local=True, check_deliverability=False, test_environment=True
+        )
     except (EmailNotValidError, UnicodeError):
         return False
     return True

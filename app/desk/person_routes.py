@@ -12,13 +12,14 @@ from flask.typing import ResponseReturnValue
 
 from app.accounts import addresses, directory
 from app.accounts.access import agent_required, current_person, hidden_group_ids
+from app.accounts.forms import unlikely
 from app.accounts.models import Person, PersonEmail, Role
 from app.accounts.people import clean_line
 from app.channels import returned_mail
 from app.core import audit
 from app.core.clock import utcnow
 from app.core.db import db
-from app.core.errors import DomainError, NotFound
+from app.core.errors import DomainError, Invalid, NotFound
 from app.desk.frame import viewer_zone
 from app.desk.ticket_routes import bp
 from app.mail.models import FailingAddress
@@ -71,6 +72,8 @@ def add_address(person_id: int) -> ResponseReturnValue:
     person, typed = find_person(person_id), request.form.get("address", "").strip()[:300]
     try:
         refuse_hidden(person, by=current_person())
+        if why := unlikely(typed):
+            raise Invalid(why)
         row = addresses.add(person, typed, by=current_person())
     except DomainError as error:
         owner_id = getattr(error, "owner_id", None)

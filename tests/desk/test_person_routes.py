@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from markupsafe import escape
 from werkzeug.test import TestResponse
 
 from app.accounts import people
@@ -111,6 +112,41 @@ def test_a_taken_address_offers_to_merge(desk: FlaskClient, anna: Person) -> Non
     wrong = post(desk, f"{page}/addresses", page, address="nonsense")
     assert wrong.status_code == 422
     assert 'value="nonsense"' in wrong.text
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "<anna@home.example>",
+        "Anna <anna@home.example>",
+        "anna@home.example,bo@home.example",
+        "anna@home.example;bo@home.example",
+        "mailto:anna@home.example",
+        "anna@home",
+        "anna@[127.0.0.1]",
+        "anna@home,example",
+    ],
+)
+def test_what_nobody_has_as_an_address_is_not_theirs(
+    desk: FlaskClient, anna: Person, typed: str
+) -> None:
+    db.session.commit()
+    page = f"/desk/people/{anna.id}"
+    answer = post(desk, f"{page}/addresses", page, address=typed)
+    assert answer.status_code == 422
+    assert f'value="{escape(typed)}"' in answer.text  # to be mended, not typed again
+    assert [email.address for email in anna.emails] == ["anna@work.example"]
+
+
+@pytest.mark.parametrize(
+    "typed", ["a..b.@home.example", "o'neil+x@home.example", '"a@b"@home.example', "ü@mü.example"]
+)
+def test_odd_addresses_that_people_have_are_theirs(
+    desk: FlaskClient, anna: Person, typed: str
+) -> None:
+    db.session.commit()
+    page = f"/desk/people/{anna.id}"
+    assert post(desk, f"{page}/addresses", page, address=typed).status_code == 303
 
 
 def test_addresses_of_colleagues_are_for_admins(
