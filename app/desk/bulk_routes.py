@@ -122,16 +122,18 @@ def change_several() -> ResponseReturnValue:
         form.problem = "Choose what to change."
         return _page(form, _picked(wanted, person), status=422)
     refused: dict[str, str] = {}
+    warning = ""  # of one agent, who has more with each ticket: the last one counts
     for number, version in wanted.items():
         begin_write()
         try:
-            _change(form, number, version, by=person)
+            said = _change(form, number, version, by=person)
             db.session.commit()
+            warning = said or warning
         except DomainError as error:
             db.session.rollback()
             refused[number] = error.message
     left = _picked(refused, person, refused)
-    told = _told(len(wanted) - len(refused), len(refused) - len(left))
+    told = f"{_told(len(wanted) - len(refused), len(refused) - len(left))} {warning}".strip()
     if not left:
         flash(told, "error" if refused else "success")
         return redirect(_back(), 303)
@@ -150,8 +152,12 @@ def _told(done: int, gone: int) -> str:
     return " ".join(found)
 
 
-def _change(form: BulkForm, number: str, version: int, *, by: Person) -> None:
-    """The status comes last, so that assigning does not change it once more."""
+def _change(form: BulkForm, number: str, version: int, *, by: Person) -> str:
+    """The status comes last, so that assigning does not change it once more.
+
+    Returns:
+        What whoever assigns should know, or "".
+    """
     ticket, now = get_visible(number, to=by, lock=True), utcnow()
     agent: Any = _chosen(Person, form.assignee.data)
     group: Any = _chosen(Group, form.group.data)
@@ -166,13 +172,15 @@ def _change(form: BulkForm, number: str, version: int, *, by: Person) -> None:
     for field, words in chosen.items():
         if words is not ...:
             timeline.refuse_stale(ticket, field, version=version or None, chosen=words)
+    warning = ""
     if (agent, group) != (..., ...):
-        assignment.assign(ticket, agent=agent, group=group, by=by, now=now)
+        warning = assignment.assign(ticket, agent=agent, group=group, by=by, now=now)
     if priority:
         properties.change_priority(ticket, priority, by=by, now=now)
     _change_tags(ticket, _names(form.add_tags.data), _names(form.remove_tags.data), by=by)
     if status and ticket.status is not status:
         lifecycle.change_status(ticket, status, by=by, now=now)
+    return warning
 
 
 def _change_tags(ticket: Ticket, added: set[str], removed: set[str], *, by: Person) -> None:

@@ -184,4 +184,5 @@ def _warning(agent: Person) -> str:
     if count <= agent.max_tickets:
         return ""
     name, limit = agent.display_name, agent.max_tickets
-    return f"{name} has {count} tickets now, over the limit of {limit}."
+    tickets = "1 ticket" if count == 1 else f"{count} tickets"
+    return f"{name} has {tickets} now, over the limit of {limit}."

@@ -187,6 +187,24 @@ def test_what_is_changed_is_told_where_the_rest_is_gone(client: FlaskClient, age
     assert re.findall(r'name="ticket" value="(TKT-\w+) \d+"', answer.text) == [over.number]
 
 
+def test_whoever_gives_too_many_is_told(client: FlaskClient, agent: Person) -> None:
+    busy = make_agent(name="Sanna", max_tickets=0)
+    tickets = [make_ticket() for _ in range(3)]
+    change(client, tickets[0], assignee=str(busy.id))
+    assert "Sanna has 1 ticket now, over the limit of 0." in client.get("/desk/").text
+    change(client, *tickets[1:], assignee=str(busy.id))
+    html = client.get("/desk/").text
+    assert "2 tickets are changed. Sanna has 3 tickets now, over the limit of 0." in html
+
+
+def test_a_merged_ticket_is_not_changed(client: FlaskClient, agent: Person) -> None:
+    into, merged = make_ticket(), make_ticket(status=Status.CLOSED)
+    merged.merged_into_id = into.id
+    for changes in ({"priority": "high"}, {"add_tags": "a"}, {"status": "open"}, {"group": "none"}):
+        assert change(client, merged, **changes).status_code == 409, changes
+    assert history(merged) == []
+
+
 def test_customers_change_nothing(client: FlaskClient, sign_in: SignIn, app: Flask) -> None:
     ticket = make_ticket()
     db.session.commit()
