@@ -97,9 +97,10 @@ def _paths(database: Path) -> dict[str, str]:
         (tickets,) = connection.execute("select count(*) from ticket").fetchone()
         (number,) = connection.execute(
             "select t.number from ticket t join comment c on c.ticket_id = t.id"
-            " where t.status in ('open', 'in_progress') and t.deleted_at is null"
+            " where t.deleted_at is null and t.merged_into_id is null"
             " and coalesce(t.group_id, 0) not in (select id from agent_group where is_private)"
-            " group by t.id having count(*) = 6 order by t.id desc limit 1"
+            " group by t.id having count(*) = 6"
+            " order by t.status in ('open', 'in_progress') desc, t.id desc limit 1"
         ).fetchone()
         hits = {
             word: connection.execute(

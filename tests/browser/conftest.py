@@ -213,8 +213,12 @@ def open_browser(chromium: Browser, desk: Desk) -> Iterator[Callable[..., Page]]
     complaints: list[str] = []
 
     def open_it(*, script: bool = True, **options: Any) -> Page:
+        # Without motion: Chromium complains where a page is left while it still fades in.
         context = chromium.new_context(
-            base_url=desk.url, java_script_enabled=script, locale="en-GB", **options
+            base_url=desk.url,
+            java_script_enabled=script,
+            locale="en-GB",
+            **{"reduced_motion": "reduce", **options},
         )
         context.set_default_timeout(SECONDS * 1000)
         contexts.append(context)

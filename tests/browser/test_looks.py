@@ -98,7 +98,7 @@ def test_a_finger_has_44_pixels_for_what_is_drawn_smaller(
     open_browser: Callable[..., Page],
 ) -> None:
     phone = {"width": 390, "height": 844}
-    page = open_browser(viewport=phone, has_touch=True, reduced_motion="reduce")
+    page = open_browser(viewport=phone, has_touch=True)
     open_a_ticket(page, "Touched")
     sign_in(page, "agent@desk.example")
     page.goto("/desk/?view=all")

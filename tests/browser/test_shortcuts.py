@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def agent(open_browser: Callable[..., Page]) -> Page:
     """A browser without transitions: keys cut them short, of which Chromium complains."""
-    page = open_browser(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    page = open_browser(viewport={"width": 1440, "height": 900})
     sign_in(page, "agent@desk.example")
     return page
 
