@@ -17,7 +17,14 @@ from wtforms import (
     SelectField,
     StringField,
 )
-from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, ValidationError
+from wtforms.validators import (
+    DataRequired,
+    EqualTo,
+    InputRequired,
+    Length,
+    StopValidation,
+    ValidationError,
+)
 
 from app.accounts import passwords, people
 from app.accounts.models import Person, Presence, Role
@@ -63,7 +70,7 @@ def likely_address(form: Form, field: EmailField) -> None:
     For what is typed a first time: mails to it would be lost, and whoever typed it would wait.
     """
     if why := unlikely(field.data or ""):
-        raise ValidationError(why)
+        raise StopValidation(why)  # other checks would say it once more
 
 
 def unlikely(address: str) -> str:

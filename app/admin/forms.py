@@ -46,7 +46,7 @@ def line(
     needed: bool = True,
 ) -> StringField:
     """A field for one line; *more* checks come last."""
-    too_long = f"At most {most} character{'s' if most != 1 else ''}."
+    too_long = f"At most {most:,} character{'s' if most != 1 else ''}."
     checks: list[Any] = [Length(max=most, message=too_long), one_line]
     if needed:
         checks.insert(0, DataRequired("Fill this in."))

@@ -17,6 +17,8 @@ WORDS = {
     "Not a valid choice.": UNKNOWN,
     "'%(value)s' is not a valid choice for this field.": UNKNOWN,
     "'%(value)s' are not valid choices for this field.": UNKNOWN,
+    "Field cannot be longer than %(max)d character.": "At most 1 character.",
+    "Field cannot be longer than %(max)d characters.": "At most %(max)d characters.",
 }
 
 

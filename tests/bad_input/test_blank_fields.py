@@ -23,10 +23,11 @@ from tests.factories import make_agent
 class Blank(AdminForm):
     """One of each kind that people type into."""
 
-    subject = line("Line")
+    subject = line("Line", most=1_500)
     body = text("Text", needed=True)
     span = _span_field("Span", "")
     email = email_field()
+    theirs = email_field(new=True)
     name = name_field()
     amount = number("Amount", least=5, most=1_000)
     letter = line("Letter", most=1)
@@ -66,6 +67,29 @@ def test_one_character_is_one_character(app: Flask) -> None:
         sent = Blank()
         sent.validate_on_submit()
         assert list(sent.letter.errors) == ["At most 1 character."]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("subject", "At most 1,500 characters."),
+        ("name", "At most 200 characters."),
+    ],
+)
+def test_what_is_too_long_is_told_in_the_words_of_the_desk(
+    app: Flask, name: str, told: str
+) -> None:
+    with app.test_request_context(method="POST", data={name: "x" * 1_501}):
+        sent = Blank()
+        sent.validate_on_submit()
+        assert list(sent[name].errors) == [told]
+
+
+def test_what_is_no_address_is_told_once(app: Flask) -> None:
+    with app.test_request_context(method="POST", data={"theirs": "nonsense"}):
+        sent = Blank()
+        sent.validate_on_submit()
+        assert list(sent.theirs.errors) == ["Enter a mail address such as name@example.com."]
 
 
 def test_a_choice_that_is_gone_says_what_to_do(app: Flask) -> None:
