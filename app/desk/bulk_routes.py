@@ -231,7 +231,7 @@ def _picked(
 
 
 def _page(form: BulkForm, tickets: list[Picked], *, status: int = 200) -> ResponseReturnValue:
-    count = "1 ticket" if len(tickets) == 1 else f"{len(tickets)} tickets"
+    count = {0: "tickets", 1: "1 ticket"}.get(len(tickets), f"{len(tickets)} tickets")
     page = render_template("desk/bulk.html", form=form, tickets=tickets, count=count, back=_back())
     return page, status
 
