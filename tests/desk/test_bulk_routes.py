@@ -162,7 +162,7 @@ def test_tickets_that_one_may_not_see_are_neither_shown_nor_changed(
     assert "Secret" not in ask(client, hidden, seen).text
     alone = ask(client, hidden).text
     assert "These tickets are gone" in alone
-    assert "0 tickets" not in alone
+    assert "<h1>Change tickets</h1>" in alone
     csrf = token(client, f"/desk/changes?ticket={seen.number}")
     sent = {"csrf_token": csrf, "ticket": f"{hidden.number} 1", **LEFT, "priority": "low"}
     answer = client.post("/desk/changes", data=sent, follow_redirects=True)
