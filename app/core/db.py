@@ -213,7 +213,7 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
             "synchronous=FULL",
             "foreign_keys=ON",
             f"busy_timeout={int(BUSY_SECONDS * 1000)}",
-            "cache_size=-8000",
+            "cache_size=-6000",
             "temp_store=MEMORY",
             # Some builds overwrite each freed page at once, which doubles what a merge writes.
             "secure_delete=FAST",
