@@ -50,12 +50,12 @@ def create_store(settings: Settings | None = None) -> Flask:
 
 
 @uncollected()
-def create_app(settings: Settings | None = None, *, has_api: bool = True) -> Flask:
+def create_app(settings: Settings | None = None, *, has_pages: bool = True) -> Flask:
     """The application.
 
     Args:
-        has_api: False for a process that answers nobody: the API's description is a quarter of
-            what the application weighs.
+        has_pages: False for a process that answers nobody: pages and API are a third of what the
+            application weighs.
 
     Raises:
         SettingsError: a setting has a wrong value.
@@ -121,18 +121,16 @@ def create_app(settings: Settings | None = None, *, has_api: bool = True) -> Fla
     init_errors(app)
     assets.init_app(app)
     init_brand(app)
-    _register(app)
-    if has_api:
-        from app.api.routes import init_api
-
-        init_api(app)
+    if has_pages:
+        _register(app)
     return app
 
 
 def _register(app: Flask) -> None:
-    """Every area's pages and commands, but the API."""
+    """Every area's pages and commands, and the API."""
     from app.accounts import init_accounts
     from app.admin.frame import init_admin
+    from app.api.routes import init_api
     from app.automation import watches
     from app.core.clock import utcnow
     from app.desk.routes import init_desk
@@ -155,3 +153,4 @@ def _register(app: Flask) -> None:
     init_portal(app)
     init_reports(app)
     init_knowledge(app)
+    init_api(app)

@@ -58,7 +58,7 @@ class Worker(SimpleWorker):
 def work() -> None:
     """Work until SIGTERM or SIGINT; the job in work is finished first."""
     share_one_heap()
-    app = create_app(has_api=False)
+    app = create_app(has_pages=False)
     wait_for_migrations(app)
     settings: Settings = app.extensions["settings"]
     redis = Redis.from_url(settings.queue_url)
