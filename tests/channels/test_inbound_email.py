@@ -50,11 +50,12 @@ def comments(ticket: Ticket) -> list[Comment]:
 
 
 def outbox(kind: str) -> list[OutboundEmail]:
-    return list(db.session.scalars(sa.select(OutboundEmail).where(OutboundEmail.kind == kind)))
+    found = sa.select(OutboundEmail).where(OutboundEmail.kind == kind)
+    return list(db.session.scalars(found.order_by(OutboundEmail.id)))
 
 
 def held() -> list[HeldEmail]:
-    return list(db.session.scalars(sa.select(HeldEmail)))
+    return list(db.session.scalars(sa.select(HeldEmail).order_by(HeldEmail.id)))
 
 
 @pytest.fixture

@@ -53,7 +53,8 @@ def rows(model: Any, ticket: Ticket) -> list[Any]:
 
 
 def mails(kind: str) -> list[OutboundEmail]:
-    return list(db.session.scalars(sa.select(OutboundEmail).where(OutboundEmail.kind == kind)))
+    found = sa.select(OutboundEmail).where(OutboundEmail.kind == kind)
+    return list(db.session.scalars(found.order_by(OutboundEmail.id)))
 
 
 @pytest.mark.requirement("R 3-5", "R 3-7", "R 13-8", "X14")

@@ -63,7 +63,8 @@ def comments() -> list[Comment]:
 
 
 def outbox(kind: str) -> list[OutboundEmail]:
-    return list(db.session.scalars(sa.select(OutboundEmail).where(OutboundEmail.kind == kind)))
+    found = sa.select(OutboundEmail).where(OutboundEmail.kind == kind)
+    return list(db.session.scalars(found.order_by(OutboundEmail.id)))
 
 
 def bobs_address(ticket: Ticket, bob: Person) -> str:

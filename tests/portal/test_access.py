@@ -227,7 +227,7 @@ def ask(visitor: Visitor, number: str, email: str) -> Any:
 
 
 def mails() -> list[OutboundEmail]:
-    return list(db.session.scalars(sa.select(OutboundEmail)))
+    return list(db.session.scalars(sa.select(OutboundEmail).order_by(OutboundEmail.id)))
 
 
 def test_a_new_link_is_mailed_to_an_address_of_the_ticket(guest: Visitor) -> None:

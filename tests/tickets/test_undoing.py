@@ -64,7 +64,8 @@ def reply(ticket: Ticket, by: Person, body: str = "Push it.", **how: Any) -> Com
 
 def mails() -> list[OutboundEmail]:
     of_replies = sa.select(OutboundEmail).where(OutboundEmail.kind == "ticket_reply")
-    return list(db.session.scalars(of_replies, execution_options={"populate_existing": True}))
+    in_order = of_replies.order_by(OutboundEmail.id)
+    return list(db.session.scalars(in_order, execution_options={"populate_existing": True}))
 
 
 @pytest.mark.parametrize("then", ["keep", "pending", "resolved"])
