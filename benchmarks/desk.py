@@ -48,6 +48,7 @@ def copy(made: Path, folder: Path) -> Path:
             " where role = 'agent'"
         )
         database.execute("update stamp set value = value + 1")
+    os.sync()  # else the copy is written to the disk while new tickets wait for it
     return target
 
 

@@ -87,7 +87,7 @@ def store(mails: list[bytes]) -> None:
 def work() -> None:
     """Say that we are ready, wait for a line, read all that is due; tell the peak of memory."""
     share_one_heap()
-    with create_app().app_context():
+    with create_app(has_pages=False).app_context():
         store([])
         print("ready", flush=True)
         sys.stdin.readline()
