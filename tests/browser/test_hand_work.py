@@ -199,5 +199,5 @@ def test_rows_are_ticked_counted_and_changed_together(
 def make_tag(page: Page, number: str, name: str) -> None:
     page.goto(f"/desk/tickets/{number}/tags")
     page.get_by_label("with commas between").fill(name)
-    page.get_by_role("button", name="Save").click()
-    page.wait_for_load_state()
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.get_by_role("button", name="Save").click()
