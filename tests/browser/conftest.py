@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from app import create_app
 from app.core.db import begin_write, db
@@ -44,6 +44,7 @@ FLAGS = [
     "--disable-sync",
 ]
 SECONDS = 30  # for whatever is waited for
+expect.set_options(timeout=SECONDS * 1000)
 
 
 @dataclass
