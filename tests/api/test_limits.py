@@ -45,13 +45,19 @@ def limited(tmp_path: Path) -> Iterator[Flask]:
     cache.clear()
 
 
-@pytest.mark.real_commits
-def test_a_token_that_asks_too_much_is_told_when_to_come_back(limited: Flask) -> None:
+@pytest.fixture
+def token(limited: Flask) -> str:
+    """An agent's."""
     with limited.app_context():
         db.session.info["writes_freely"] = True
-        token = make_token(make_agent(), "test", now=utcnow())
+        made = make_token(make_agent(), "test", now=utcnow())
         db.session.commit()
         db.session.remove()
+    return made
+
+
+@pytest.mark.real_commits
+def test_a_token_that_asks_too_much_is_told_when_to_come_back(limited: Flask, token: str) -> None:
     client = limited.test_client()
     good = {"Authorization": f"Bearer {token}"}
     first = client.get(PATH, headers=good)
@@ -76,13 +82,8 @@ def test_a_token_that_asks_too_much_is_told_when_to_come_back(limited: Flask) ->
 
 
 @pytest.mark.real_commits
-def test_made_up_tokens_are_counted_by_network_together(limited: Flask) -> None:
+def test_made_up_tokens_are_counted_by_network_together(limited: Flask, token: str) -> None:
     """And a token that works goes on to work beside them."""
-    with limited.app_context():
-        db.session.info["writes_freely"] = True
-        token = make_token(make_agent(), "test", now=utcnow())
-        db.session.commit()
-        db.session.remove()
     client = limited.test_client()
     allowed = int(limits.WRONG_TOKENS_BY_IP.split()[0])
 

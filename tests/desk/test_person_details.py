@@ -17,10 +17,9 @@ from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core.audit import AuditEntry
 from app.core.clock import utcnow
 from app.core.db import db
-from app.sla.models import Calendar, SlaPolicy
 from app.tickets.models import Ticket
 from app.tickets.words import Source
-from tests.factories import make_agent, make_organization, make_person
+from tests.factories import make_agent, make_best_policy, make_organization, make_person
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
 
@@ -123,15 +122,7 @@ def test_nobody_overwrites_what_they_have_not_seen(desk: FlaskClient, anna: Pers
 
 def test_another_tier_chooses_the_sla_policy_again(desk: FlaskClient, anna: Person) -> None:
     make_organization("Backhaus Leitner", tier=Tier.ENTERPRISE)
-    best = SlaPolicy(
-        name="Our best",
-        position=-1,
-        calendar=db.session.scalars(sa.select(Calendar)).first(),
-        tiers=["enterprise"],
-        first_response_minutes=30,
-        resolution_minutes=60,
-    )
-    db.session.add(best)
+    best = make_best_policy()
     db.session.commit()
     now = utcnow()
     opened = take_in(

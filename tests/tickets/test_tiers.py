@@ -17,11 +17,11 @@ from app.admin.organizations import save
 from app.channels.intake import NewTicket, RequesterInput, take_in
 from app.core.clock import utcnow
 from app.core.db import db
-from app.sla.models import Calendar, SlaPolicy
+from app.sla.models import SlaPolicy
 from app.tickets import person_merging, timeline
 from app.tickets.models import DecisionRecord, Ticket, TicketEvent
 from app.tickets.words import EventKind, Source, Status
-from tests.factories import make_agent, make_organization, make_person
+from tests.factories import make_agent, make_best_policy, make_organization, make_person
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
 
@@ -29,15 +29,7 @@ SignIn = Callable[[FlaskClient, Person], FlaskClient]
 @pytest.fixture
 def best(app: Flask) -> SlaPolicy:
     """For enterprise customers alone, before the policies that are shipped."""
-    policy = SlaPolicy(
-        name="Our best",
-        position=-1,
-        calendar=db.session.scalars(sa.select(Calendar)).first(),
-        tiers=["enterprise"],
-        first_response_minutes=30,
-        resolution_minutes=60,
-    )
-    db.session.add(policy)
+    policy = make_best_policy()
     db.session.commit()
     return policy
 
