@@ -12,6 +12,9 @@ import app.core.settings_store
 import app.integrations.models
 import app.knowledge.models
 import app.routing.models
+import app.tickets.history_models
+import app.tickets.mail_models
+import app.tickets.merge_models
 import app.tickets.models  # noqa: F401  (with the others: fills the metadata)
 from app.core.db import Base, begin_read, begin_write, db
 

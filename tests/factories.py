@@ -14,7 +14,8 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.mail.models import Mailbox
 from app.sla.models import Calendar, SlaPolicy
-from app.tickets.models import Category, Comment, Participant, Ticket
+from app.tickets.catalog_models import Category
+from app.tickets.models import Comment, Participant, Ticket
 from app.tickets.words import AuthorKind, Source, Status, Visibility
 
 _serial = count(1)

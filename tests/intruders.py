@@ -25,7 +25,9 @@ from app.core.db import begin_read, db
 from app.mail.models import InboundEmail
 from app.portal.viewing import COOKIE
 from app.tickets import attachments, keys
-from app.tickets.models import Attachment, CustomField, HeldEmail, Tag, Ticket, TicketAccess
+from app.tickets.catalog_models import CustomField, Tag
+from app.tickets.mail_models import HeldEmail, TicketAccess
+from app.tickets.models import Attachment, Ticket
 from app.tickets.words import Status, Visibility
 from tests.factories import (
     make_agent,

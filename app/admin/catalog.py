@@ -15,7 +15,7 @@ from app.admin.forms import AdminForm, Choices, checks, ids, line, options, text
 from app.admin.resource import ListRow, Query, Resource
 from app.core.db import db
 from app.tickets import catalog, categories, fields
-from app.tickets.models import Category, CustomField, Subcategory
+from app.tickets.catalog_models import Category, CustomField, Subcategory
 
 
 class CategoryForm(AdminForm):

@@ -16,7 +16,7 @@ from app.admin.resource import ListRow, Query, Resource
 from app.admin.rules import group_choices
 from app.admin.teams import agent_choices
 from app.tickets import macros
-from app.tickets.models import Macro
+from app.tickets.catalog_models import Macro
 from app.tickets.words import Priority, Status
 
 KEEP = ("", "Leave it as it is")

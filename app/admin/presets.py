@@ -17,7 +17,7 @@ from app.core.db import db
 from app.core.errors import NotFound
 from app.core.jobs import Job, ring
 from app.tickets import catalog, categories, properties
-from app.tickets.models import Category
+from app.tickets.catalog_models import Category
 
 bp = Blueprint("presets", __name__, url_prefix="/admin")
 

@@ -20,7 +20,7 @@ from app.core.errors import Conflict, Invalid
 from app.sla.models import Calendar, EscalationKind, SlaEscalation, SlaPolicy
 from app.tickets import holding
 from app.tickets import replacing as tickets
-from app.tickets.models import Category, CustomField, Macro, Subcategory, Tag, View
+from app.tickets.catalog_models import Category, CustomField, Macro, Subcategory, Tag, View
 
 MOST = 1_000  # tickets counted; "1,000+" says enough
 

@@ -16,7 +16,7 @@ from app.core import audit
 from app.core.db import db
 from app.core.errors import Invalid
 from app.tickets import tagging
-from app.tickets.models import Tag, ticket_tag
+from app.tickets.catalog_models import Tag, ticket_tag
 
 
 class TagForm(AdminForm):

@@ -20,7 +20,7 @@ from app.accounts.models import (
 )
 from app.admin.forms import AdminForm, Choices, checks, ids, line, options, tick
 from app.admin.resource import ListRow, Query, Resource
-from app.tickets.models import category_skill
+from app.tickets.catalog_models import category_skill
 
 
 class GroupForm(AdminForm):

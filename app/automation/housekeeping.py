@@ -18,7 +18,8 @@ from app.integrations import context, deliveries
 from app.mail.models import InboundEmail, InboundState, RawEmail
 from app.search import upkeep
 from app.tickets import attachments, lifecycle, person_merging, undoing
-from app.tickets.models import DecisionRecord, Ticket
+from app.tickets.history_models import DecisionRecord
+from app.tickets.models import Ticket
 from app.tickets.timeline import System
 from app.tickets.words import Status
 

@@ -16,7 +16,8 @@ from app.core.settings_store import setting
 from app.mail.models import SenderCheck
 from app.tickets import conversation
 from app.tickets.attachments import StoredFile
-from app.tickets.models import Comment, Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Comment, Ticket
 from app.tickets.timeline import System, record
 from app.tickets.words import EventKind, Source, Status
 

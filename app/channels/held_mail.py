@@ -17,7 +17,8 @@ from app.mail.models import InboundEmail, InboundState
 from app.mail.parsing import ParsedEmail
 from app.tickets import attachments, participants
 from app.tickets.attachments import StoredFile
-from app.tickets.models import HeldEmail, Ticket, TicketMessageId
+from app.tickets.mail_models import HeldEmail, TicketMessageId
+from app.tickets.models import Ticket
 from app.tickets.queries import refuse_hidden
 from app.tickets.timeline import record
 from app.tickets.words import EventKind, HeldState, Source

@@ -51,7 +51,8 @@ from app.mail.parsing import ParsedEmail
 from app.settings import Settings
 from app.tickets import catalog, decisions, notifications
 from app.tickets.attachments import StoredFile
-from app.tickets.models import HeldEmail, Participant, Ticket, TicketMessageId
+from app.tickets.mail_models import HeldEmail, TicketMessageId
+from app.tickets.models import Participant, Ticket
 from app.tickets.queries import lock_going_on
 from app.tickets.timeline import System, record
 from app.tickets.words import EventKind, ParticipantKind, Priority, Source, Status

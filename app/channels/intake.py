@@ -27,16 +27,10 @@ from app.routing.rules import Choice
 from app.sla.targets import Facts
 from app.tickets import attachments, catalog, clocks, decisions, keys, notifications, properties
 from app.tickets.attachments import StoredFile
+from app.tickets.catalog_models import ticket_tag
 from app.tickets.conversation import preview_line
-from app.tickets.models import (
-    Attachment,
-    Comment,
-    DecisionRecord,
-    SlaClock,
-    Ticket,
-    TicketEvent,
-    ticket_tag,
-)
+from app.tickets.history_models import DecisionRecord, TicketEvent
+from app.tickets.models import Attachment, Comment, SlaClock, Ticket
 from app.tickets.prioritising import Score, score
 from app.tickets.timeline import By, System, row
 from app.tickets.words import (

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from app.core.db import db
 from app.mail import mailboxes
 from app.mail.parsing import ParsedEmail
-from app.tickets.models import Participant, Ticket, TicketAccess, TicketMessageId
+from app.tickets.mail_models import TicketAccess, TicketMessageId
+from app.tickets.models import Participant, Ticket
 
 _number = re.compile(r"\[\s*(TKT-[A-HJKMNP-Z2-9]{8})\s*\]", re.IGNORECASE)
 

@@ -39,8 +39,8 @@ from app.sla.models import (
     SlaEscalation,
     SlaPolicy,
 )
+from app.tickets.catalog_models import Category, CustomField, Macro, Subcategory, Tag, View
 from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
-from app.tickets.models import Category, CustomField, Macro, Subcategory, Tag, View
 from app.tickets.words import Priority, Source, Status
 
 DOMAIN = "demo.example"

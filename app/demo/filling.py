@@ -29,20 +29,10 @@ from app.routing.rules import Agent, Desk, active_rules, hindrance
 from app.search.bulk import index_built_afterwards
 from app.tickets import catalog
 from app.tickets.attachments import StoredFile, store_bytes
-from app.tickets.models import (
-    Attachment,
-    Comment,
-    DecisionRecord,
-    HeldEmail,
-    Participant,
-    Reopening,
-    SlaClock,
-    Tag,
-    Ticket,
-    TicketEvent,
-    TicketMessageId,
-    ticket_tag,
-)
+from app.tickets.catalog_models import Tag, ticket_tag
+from app.tickets.history_models import DecisionRecord, Reopening, TicketEvent
+from app.tickets.mail_models import HeldEmail, TicketMessageId
+from app.tickets.models import Attachment, Comment, Participant, SlaClock, Ticket
 from app.tickets.timeline import System, row
 from app.tickets.words import EventKind, Source, Status
 

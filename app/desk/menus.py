@@ -13,7 +13,8 @@ from app.accounts.models import AGENT_ROLES, Person, Presence
 from app.core.db import db
 from app.desk.ticket_reading import TicketFacts
 from app.tickets import catalog
-from app.tickets.models import LOAD, Tag, Ticket
+from app.tickets.catalog_models import Tag
+from app.tickets.models import LOAD, Ticket
 from app.tickets.words import TRANSITIONS, Priority, Status
 
 MOST_TAGS = 200  # that are offered

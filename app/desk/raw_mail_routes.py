@@ -12,7 +12,8 @@ from app.core.errors import NotFound
 from app.desk.ticket_routes import bp
 from app.mail import receiving
 from app.mail.models import InboundEmail
-from app.tickets.models import Comment, HeldEmail, Ticket, TicketMessageId
+from app.tickets.mail_models import HeldEmail, TicketMessageId
+from app.tickets.models import Comment, Ticket
 from app.tickets.queries import get_visible
 
 FIRST = 0  # stands for the mail that opened the ticket

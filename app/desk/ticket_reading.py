@@ -16,16 +16,9 @@ from app.core.errors import NotFound
 from app.core.statements import Read
 from app.mail.models import InboundEmail, OutboundEmail, SenderCheck
 from app.search.lists import ADDRESS, BETWEEN_TAGS, ITS_TAGS
-from app.tickets.models import (
-    Attachment,
-    Comment,
-    DecisionRecord,
-    HeldEmail,
-    Participant,
-    ReplyDraft,
-    SlaClock,
-    Ticket,
-)
+from app.tickets.history_models import DecisionRecord
+from app.tickets.mail_models import HeldEmail
+from app.tickets.models import Attachment, Comment, Participant, ReplyDraft, SlaClock, Ticket
 from app.tickets.participants import FAILS
 from app.tickets.queries import NUMBER
 from app.tickets.words import Priority, Source, Status

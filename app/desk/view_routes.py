@@ -24,8 +24,8 @@ from app.desk.ticket_routes import bp
 from app.desk.toolbar import NEW_VIEW, QUEUE, SORTS, covered, in_words
 from app.search import counts
 from app.tickets import views
+from app.tickets.catalog_models import View
 from app.tickets.filters import TicketFilters, from_query, from_view
-from app.tickets.models import View
 from app.web.forms import BaseForm, ChecksField, one_line, stripped
 from app.web.ordering import asked_order
 

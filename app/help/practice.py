@@ -19,7 +19,8 @@ from app.core.db import db
 from app.core.errors import Invalid, NotFound
 from app.core.settings_store import change_setting, setting
 from app.help.models import PracticeProgress
-from app.tickets.models import Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.queries import NUMBER
 from app.tickets.words import EventKind, Status
 

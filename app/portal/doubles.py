@@ -16,7 +16,8 @@ from app.channels.intake import NewTicket, Opened
 from app.core.db import db
 from app.core.statements import Read
 from app.routing import assignment
-from app.tickets.models import Attachment, Ticket, TicketMessageId
+from app.tickets.mail_models import TicketMessageId
+from app.tickets.models import Attachment, Ticket
 from app.tickets.portal_queries import ANSWER_DUE
 from app.tickets.words import Source
 

@@ -19,7 +19,8 @@ from app.portal.forms import LinkForm, ReplyForm
 from app.portal.pages import TicketPage, row_view
 from app.portal.viewing import find_own, remember_access, viewer_zone
 from app.tickets import attachments, conversation, keys, lifecycle, notifications, portal_queries
-from app.tickets.models import Participant, Ticket, TicketAccess
+from app.tickets.mail_models import TicketAccess
+from app.tickets.models import Participant, Ticket
 from app.tickets.portal_queries import OwnTicket, Viewer
 from app.tickets.queries import NUMBER
 from app.tickets.serving import serve

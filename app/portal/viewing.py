@@ -13,7 +13,7 @@ from app.core.clock import utcnow
 from app.core.errors import NotFound
 from app.core.settings_store import setting
 from app.tickets import keys, portal_queries
-from app.tickets.models import TicketAccess
+from app.tickets.mail_models import TicketAccess
 from app.tickets.portal_queries import OwnTicket, Viewer
 from app.web import words
 

@@ -32,7 +32,8 @@ from app.mail.models import InboundEmail, InboundState, Mailbox, OutboundEmail, 
 from app.process import doctor_dns
 from app.process.doctor import ANSWER_SECONDS, Finding, careful, fine, note, wrong
 from app.settings import Settings
-from app.tickets.models import Attachment, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Attachment
 
 OLDEST_POSTGRES = 15
 MOST_SECONDS_APART = 5.0  # between clocks

@@ -28,7 +28,8 @@ from app.reports.sources import (
     decided,
     resolved,
 )
-from app.tickets.models import FINISHED, Reopening, Ticket, TicketEvent
+from app.tickets.history_models import Reopening, TicketEvent
+from app.tickets.models import FINISHED, Ticket
 from app.tickets.words import Status, Target
 
 PERCENTILES = {"median": 0.5, "percentile_90": 0.9}

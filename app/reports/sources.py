@@ -13,7 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.reports.cuts import Cut
-from app.tickets.models import ACTIVE, ANSWERED, FINISHED, Reopening, SlaClock, Ticket, TicketEvent
+from app.tickets.history_models import Reopening, TicketEvent
+from app.tickets.models import ACTIVE, ANSWERED, FINISHED, SlaClock, Ticket
 from app.tickets.words import ClockState, Status, Target
 
 Condition = sa.ColumnElement[bool]

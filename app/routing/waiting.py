@@ -19,7 +19,8 @@ from app.core.outages import outage
 from app.routing.assignment import desk, lock, take
 from app.routing.rules import Choice, Wanted, decide
 from app.tickets import catalog, decisions, holding, notifications
-from app.tickets.models import LOAD, Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import LOAD, Ticket
 from app.tickets.timeline import System, record
 from app.tickets.words import EventKind, Status
 

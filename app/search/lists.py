@@ -25,8 +25,10 @@ from app.mail.models import UNDELIVERED, OutboundEmail
 from app.search import conditions, query
 from app.search.conditions import Selection, Shape, unindexed
 from app.tickets import catalog
+from app.tickets.catalog_models import Tag, ticket_tag
 from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
-from app.tickets.models import GONE, HeldEmail, Tag, Ticket, ticket_tag
+from app.tickets.mail_models import HeldEmail
+from app.tickets.models import GONE, Ticket
 from app.tickets.words import Priority, Status
 from app.web import words
 

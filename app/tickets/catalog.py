@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.core.cache import reference
 from app.core.db import db
-from app.tickets.models import (
+from app.tickets.catalog_models import (
     Category,
     CustomField,
     Subcategory,

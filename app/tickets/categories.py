@@ -21,7 +21,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.jobs import Job, ring
 from app.core.unique import unique
 from app.tickets import catalog
-from app.tickets.models import Category, Subcategory
+from app.tickets.catalog_models import Category, Subcategory
 
 Kind = TypeVar("Kind", Category, Subcategory)
 TAKEN = "There is one with this name already."

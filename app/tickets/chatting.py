@@ -18,7 +18,8 @@ from app.core.db import db
 from app.core.settings_store import setting
 from app.mail.models import OutboundEmail, OutboundState
 from app.tickets import keys
-from app.tickets.models import Attachment, Comment, Ticket, TicketAccess, TicketMessageId
+from app.tickets.mail_models import TicketAccess, TicketMessageId
+from app.tickets.models import Attachment, Comment, Ticket
 from app.tickets.queries import SHOWN_TO_CUSTOMERS
 from app.tickets.timeline import System, record
 from app.tickets.words import AuthorKind, EventKind, Source, Status

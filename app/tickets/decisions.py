@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.core.db import db
-from app.tickets.models import DecisionRecord
+from app.tickets.history_models import DecisionRecord
 
 TITLES = {
     "threading": "Which ticket a mail belongs to",

@@ -18,7 +18,8 @@ from app.core.db import db
 from app.sla import queries
 from app.sla.business_time import ALWAYS_OPEN, WorkingHours, business_time_between
 from app.sla.targets import Target
-from app.tickets.models import STATUS_CHANGES, Reopening, Ticket, TicketEvent
+from app.tickets.history_models import Reopening, TicketEvent
+from app.tickets.models import STATUS_CHANGES, Ticket
 from app.tickets.words import Status
 
 Change = tuple[datetime, str]

@@ -14,8 +14,8 @@ from app.core.db import db
 from app.core.errors import Conflict, Invalid
 from app.core.unique import unique
 from app.tickets import catalog
+from app.tickets.catalog_models import Category, CustomField
 from app.tickets.categories import free_key
-from app.tickets.models import Category, CustomField
 
 KINDS = {
     "text": "Text",

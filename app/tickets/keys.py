@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.statements import Write
-from app.tickets.models import TicketAccess
+from app.tickets.mail_models import TicketAccess
 
 LIFETIME = timedelta(days=90)  # after the last mail to that person
 CHAT_LIFETIME = timedelta(days=7)  # of a chat window's key; each message there brings a new one

@@ -19,7 +19,8 @@ from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.unique import unique
 from app.tickets import catalog, holding, lifecycle, properties
-from app.tickets.models import Macro, Ticket
+from app.tickets.catalog_models import Macro
+from app.tickets.models import Ticket
 from app.tickets.timeline import record
 from app.tickets.words import EventKind, Priority, Status
 

@@ -10,15 +10,9 @@ import sqlalchemy as sa
 
 from app.core.db import db
 from app.mail.models import OutboundEmail
+from app.tickets.mail_models import HeldEmail
 from app.tickets.merge_models import TicketMerge
-from app.tickets.models import (
-    Attachment,
-    Comment,
-    HeldEmail,
-    Participant,
-    ReplyDraft,
-    Ticket,
-)
+from app.tickets.models import Attachment, Comment, Participant, ReplyDraft, Ticket
 from app.tickets.properties import MOST_TAGS
 from app.tickets.words import AuthorKind, HeldState, ParticipantKind, Visibility
 

@@ -23,15 +23,9 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.core.jobs import Job, ring
 from app.mail.models import OutboundEmail
 from app.tickets import clocks, conversation, lifecycle, merge_moves
+from app.tickets.mail_models import HeldEmail, TicketMessageId
 from app.tickets.merge_models import TicketMerge
-from app.tickets.models import (
-    Attachment,
-    Comment,
-    HeldEmail,
-    Participant,
-    Ticket,
-    TicketMessageId,
-)
+from app.tickets.models import Attachment, Comment, Participant, Ticket
 from app.tickets.queries import NUMBER
 from app.tickets.timeline import record
 from app.tickets.words import (

@@ -1,4 +1,4 @@
-"""Tickets, their conversation, history, clocks and people."""
+"""Tickets, their conversation, clocks and people."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 import app.sla.models  # noqa: F401  (tables that foreign keys here name)
-from app.accounts.models import Group, Person, Skill
+from app.accounts.models import Group, Person
 from app.core.db import Base, partial_index
 from app.mail.models import SenderCheck
+from app.tickets.catalog_models import Category, Subcategory, Tag, ticket_tag
 from app.tickets.words import (
     TRANSITIONS,
     AuthorKind,
     ClockState,
-    EventKind,
-    HeldState,
     ParticipantKind,
     Priority,
     Source,
@@ -55,96 +54,6 @@ class PriorityRank(sa.types.TypeDecorator[Priority]):
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Priority | None:
         return None if value is None else Priority.of_rank(value)
-
-
-category_skill = sa.Table(
-    "category_skill",
-    Base.metadata,
-    sa.Column("category_id", sa.ForeignKey("category.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("skill_id", sa.ForeignKey("skill.id", ondelete="CASCADE"), primary_key=True),
-)
-subcategory_skill = sa.Table(
-    "subcategory_skill",
-    Base.metadata,
-    sa.Column(
-        "subcategory_id", sa.ForeignKey("subcategory.id", ondelete="CASCADE"), primary_key=True
-    ),
-    sa.Column("skill_id", sa.ForeignKey("skill.id", ondelete="CASCADE"), primary_key=True),
-)
-custom_field_category = sa.Table(
-    "custom_field_category",
-    Base.metadata,
-    sa.Column(
-        "custom_field_id", sa.ForeignKey("custom_field.id", ondelete="CASCADE"), primary_key=True
-    ),
-    sa.Column("category_id", sa.ForeignKey("category.id", ondelete="CASCADE"), primary_key=True),
-)
-ticket_tag = sa.Table(
-    "ticket_tag",
-    Base.metadata,
-    sa.Column("ticket_id", sa.ForeignKey("ticket.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("tag_id", sa.ForeignKey("tag.id", ondelete="CASCADE"), primary_key=True),
-    sa.Index("ix_ticket_tag_tag_id_ticket_id", "tag_id", "ticket_id"),
-)
-
-
-class Category(Base):
-    """What a ticket is about. ``key`` is what forms and the API post; ``name`` is for people."""
-
-    __tablename__ = "category"
-    __reference__ = True
-    id: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(sa.String(100), unique=True)
-    name: Mapped[str] = mapped_column(sa.String(100))
-    position: Mapped[int] = mapped_column(default=0)
-    is_active: Mapped[bool] = mapped_column(default=True)
-    skills: Mapped[list[Skill]] = relationship(secondary=category_skill)
-    subcategories: Mapped[list[Subcategory]] = relationship(
-        back_populates="category", cascade="all, delete-orphan", passive_deletes=True
-    )
-
-
-class Subcategory(Base):
-    """A finer cut of one category."""
-
-    __tablename__ = "subcategory"
-    __reference__ = True
-    __table_args__ = (sa.UniqueConstraint("category_id", "key"),)
-    id: Mapped[int] = mapped_column(primary_key=True)
-    category_id: Mapped[int] = mapped_column(sa.ForeignKey("category.id", ondelete="CASCADE"))
-    key: Mapped[str] = mapped_column(sa.String(100))
-    name: Mapped[str] = mapped_column(sa.String(100))
-    position: Mapped[int] = mapped_column(default=0)
-    is_active: Mapped[bool] = mapped_column(default=True)
-    category: Mapped[Category] = relationship(back_populates="subcategories")
-    skills: Mapped[list[Skill]] = relationship(secondary=subcategory_skill)
-
-
-class CustomField(Base):
-    """A field of one's own: ``kind`` is text, number, date, checkbox or choice."""
-
-    __tablename__ = "custom_field"
-    __reference__ = True
-    __table_args__ = (
-        sa.CheckConstraint("kind in ('text', 'number', 'date', 'checkbox', 'choice')", name="kind"),
-    )
-    id: Mapped[int] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(sa.String(60), unique=True)
-    label: Mapped[str] = mapped_column(sa.String(100))
-    kind: Mapped[str] = mapped_column(sa.String(20))
-    choices: Mapped[list[str]] = mapped_column(default=list)
-    is_required: Mapped[bool] = mapped_column(default=False)
-    is_public: Mapped[bool] = mapped_column(default=False)  # shown to customers
-    position: Mapped[int] = mapped_column(default=0)
-    categories: Mapped[list[Category]] = relationship(secondary=custom_field_category)
-
-
-class Tag(Base):
-    """A free word on tickets, in lower case."""
-
-    __tablename__ = "tag"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(sa.String(60), unique=True)
 
 
 class Ticket(Base):
@@ -452,68 +361,6 @@ class Attachment(Base):
     created_at: Mapped[datetime]
 
 
-class TicketEvent(Base):
-    """One line of a ticket's history; append-only.
-
-    ``actor_id`` None is the system or a rule, which ``actor_name`` names. ``version`` is the
-    ticket's after the change: a stale form is told from it which fields have changed.
-    """
-
-    __tablename__ = "ticket_event"
-    __table_args__ = (
-        sa.Index("ix_ticket_event_ticket_id_id", "ticket_id", "id"),
-        partial_index("ix_ticket_event_actor_id", "actor_id", where="actor_id is not null"),
-        partial_index(
-            "ix_ticket_event_status",
-            *("ticket_id", "created_at", "from_value"),
-            where="kind = 'status'",
-        ),
-    )
-    id: Mapped[int] = mapped_column(primary_key=True)
-    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
-    kind: Mapped[EventKind]
-    actor_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id", ondelete="SET NULL"))
-    actor_name: Mapped[str] = mapped_column(sa.String(200), default="")
-    field: Mapped[str] = mapped_column(sa.String(40), default="")
-    from_value: Mapped[str | None] = mapped_column(sa.Text)  # in words, as people saw it
-    to_value: Mapped[str | None] = mapped_column(sa.Text)
-    details: Mapped[dict[str, Any]] = mapped_column(default=dict)  # ids, method of assignment, ...
-    version: Mapped[int]
-    created_at: Mapped[datetime]
-
-
-class Reopening(Base):
-    """A ticket that was done and was opened again: a span in which nobody worked on it.
-
-    Together with `Ticket.finished_at` it says which tickets were open at any moment.
-    ``was_status`` is resolved, closed or cancelled.
-    """
-
-    __tablename__ = "reopening"
-    __table_args__ = (sa.Index("ix_reopening_reopened_at", "reopened_at", "finished_at"),)
-    id: Mapped[int] = mapped_column(primary_key=True)
-    ticket_id: Mapped[int] = mapped_column(
-        sa.ForeignKey("ticket.id", ondelete="CASCADE"), index=True
-    )
-    was_status: Mapped[Status]
-    finished_at: Mapped[datetime] = mapped_column(index=True)
-    closed_at: Mapped[datetime | None]
-    reopened_at: Mapped[datetime]
-
-
-class DecisionRecord(Base):
-    """Why the desk did something by itself; written in the same transaction."""
-
-    __tablename__ = "decision_record"
-    __table_args__ = (sa.Index("ix_decision_record_ticket_id_id", "ticket_id", "id"),)
-    id: Mapped[int] = mapped_column(primary_key=True)
-    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
-    kind: Mapped[str] = mapped_column(sa.String(30))
-    summary: Mapped[str] = mapped_column(sa.Text)
-    details: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
-    created_at: Mapped[datetime]
-
-
 class SlaClock(Base):
     """One target running on one ticket; next response starts a new cycle each time.
 
@@ -580,99 +427,3 @@ class Participant(Base):
     kind: Mapped[ParticipantKind] = mapped_column(default=ParticipantKind.FOLLOWER)
     created_at: Mapped[datetime]
     person: Mapped[Person] = relationship()
-
-
-class TicketAccess(Base):
-    """What a person's signed link and reply token for one ticket rest on."""
-
-    __tablename__ = "ticket_access"
-    __table_args__ = (sa.UniqueConstraint("ticket_id", "person_id"),)
-    id: Mapped[int] = mapped_column(primary_key=True)
-    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
-    person_id: Mapped[int] = mapped_column(
-        sa.ForeignKey("person.id", ondelete="CASCADE"), index=True
-    )
-    expires_at: Mapped[datetime]  # 90 days after the last mail
-    revoked_at: Mapped[datetime | None]
-    created_at: Mapped[datetime]
-
-
-class TicketMessageId(Base):
-    """Every Message-ID that was sent or received for a ticket: what replies refer to."""
-
-    __tablename__ = "ticket_message_id"
-    __table_args__ = ({"sqlite_with_rowid": False},)
-    message_id: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
-    ticket_id: Mapped[int] = mapped_column(
-        sa.ForeignKey("ticket.id", ondelete="CASCADE"), primary_key=True, index=True
-    )
-    created_at: Mapped[datetime]
-
-
-class HeldEmail(Base):
-    """A mail from someone new that names a ticket; nobody hears of it until an agent decides."""
-
-    __tablename__ = "held_email"
-    __table_args__ = (
-        sa.UniqueConstraint("ticket_id", "inbound_email_id"),
-        partial_index(
-            "ix_held_email_waiting",
-            "ticket_id",
-            where="state = 'waiting'",
-        ),
-    )
-    id: Mapped[int] = mapped_column(primary_key=True)
-    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
-    inbound_email_id: Mapped[int] = mapped_column(
-        sa.ForeignKey("inbound_email.id", ondelete="CASCADE"), index=True
-    )
-    from_address: Mapped[str] = mapped_column(sa.String(254))
-    from_name: Mapped[str] = mapped_column(sa.String(200), default="")
-    reason: Mapped[str] = mapped_column(sa.Text)
-    body: Mapped[str] = mapped_column(sa.Text)
-    state: Mapped[HeldState] = mapped_column(default=HeldState.WAITING)
-    decided_by_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("person.id", ondelete="SET NULL")
-    )
-    decided_at: Mapped[datetime | None]
-    created_at: Mapped[datetime]
-
-
-class View(Base):
-    """A saved filter and sort order: personal (owner), of a group, or shared (neither)."""
-
-    __tablename__ = "view"
-    __table_args__ = (
-        # NULLs differ from each other: each rule is for one audience.
-        sa.UniqueConstraint("owner_id", "name"),
-        sa.UniqueConstraint("group_id", "name"),
-        sa.Index(
-            "uq_view_name_shared",
-            "name",
-            unique=True,
-            sqlite_where=sa.text("owner_id is null and group_id is null"),
-            postgresql_where=sa.text("owner_id is null and group_id is null"),
-        ),
-    )
-    __reference__ = True
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(sa.String(100))
-    owner_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id", ondelete="CASCADE"))
-    group_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("agent_group.id", ondelete="CASCADE")
-    )
-    filters: Mapped[dict[str, Any]] = mapped_column(default=dict)  # as in the queue's query string
-    position: Mapped[int] = mapped_column(default=0)
-
-
-class Macro(Base):
-    """Several changes and a reply in one click: ``changes`` maps a field to its new value."""
-
-    __tablename__ = "macro"
-    __reference__ = True
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(sa.String(100), unique=True)
-    reply: Mapped[str] = mapped_column(sa.Text, default="")
-    changes: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    is_active: Mapped[bool] = mapped_column(default=True)
-    position: Mapped[int] = mapped_column(default=0)

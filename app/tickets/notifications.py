@@ -25,7 +25,8 @@ from app.mail.tokens import agent_token, reply_token
 from app.settings import Settings
 from app.tickets import chatting, keys
 from app.tickets.attachments import StoredFile
-from app.tickets.models import Comment, HeldEmail, Participant, SlaClock, Ticket, TicketMessageId
+from app.tickets.mail_models import HeldEmail, TicketMessageId
+from app.tickets.models import Comment, Participant, SlaClock, Ticket
 from app.tickets.words import AuthorKind, Source, Visibility
 
 # Notices to which an agent may answer by mail, where it can be told that it was the agent.

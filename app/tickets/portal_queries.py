@@ -24,7 +24,8 @@ from app.accounts.models import (
 )
 from app.core.db import db
 from app.core.errors import NotFound
-from app.tickets.models import WAITING, Comment, Participant, SlaClock, Ticket, TicketAccess
+from app.tickets.mail_models import TicketAccess
+from app.tickets.models import WAITING, Comment, Participant, SlaClock, Ticket
 from app.tickets.notifications import Recipient
 from app.tickets.queries import NUMBER, SHOWN_TO_CUSTOMERS, going_on
 from app.tickets.words import AuthorKind, ClockState, Priority, Source, Status, Target

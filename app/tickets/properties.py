@@ -12,7 +12,8 @@ from app.core.db import db
 from app.core.errors import Invalid
 from app.core.html import printable
 from app.tickets import catalog, holding
-from app.tickets.models import Tag, Ticket
+from app.tickets.catalog_models import Tag
+from app.tickets.models import Ticket
 from app.tickets.timeline import By, record
 from app.tickets.words import EventKind, Priority
 

@@ -10,7 +10,7 @@ from app.accounts.models import Person
 from app.core import audit
 from app.core.db import db
 from app.core.errors import Invalid
-from app.tickets.models import Tag
+from app.tickets.catalog_models import Tag
 from app.tickets.properties import clean_tags
 
 

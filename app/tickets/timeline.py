@@ -13,7 +13,8 @@ from app.core.db import db
 from app.core.errors import Conflict
 from app.core.statements import Read
 from app.integrations import announcing
-from app.tickets.models import Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.words import AssignmentMethod, EventKind
 
 

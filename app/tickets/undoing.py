@@ -14,7 +14,9 @@ from app.core.jobs import Job, ring
 from app.mail import outbox
 from app.tickets import clocks, durations, participants
 from app.tickets.attachments import StoredFile
+from app.tickets.history_models import TicketEvent
 from app.tickets.kept_files import keep
+from app.tickets.mail_models import TicketMessageId
 from app.tickets.models import (
     Attachment,
     Comment,
@@ -23,8 +25,6 @@ from app.tickets.models import (
     ReplyUndo,
     SlaClock,
     Ticket,
-    TicketEvent,
-    TicketMessageId,
 )
 from app.tickets.timeline import record
 from app.tickets.words import AuthorKind, EventKind, Status, Target, Visibility

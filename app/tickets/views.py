@@ -18,8 +18,8 @@ from app.core.audit import Facts
 from app.core.db import db
 from app.core.errors import Conflict, Forbidden, Invalid, NotFound
 from app.core.unique import unique
+from app.tickets.catalog_models import View
 from app.tickets.filters import TicketFilters
-from app.tickets.models import View
 
 MINE, EVERYBODY = "me", "everybody"
 MOST = 10  # of one's own, of a group, and for everybody: the rail counts each of them

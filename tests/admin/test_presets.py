@@ -13,7 +13,7 @@ from app.accounts.models import Person, Role
 from app.admin.presets import PRESETS, Preset
 from app.core.db import db
 from app.tickets import catalog
-from app.tickets.models import Category, Tag
+from app.tickets.catalog_models import Category, Tag
 from tests.admin.pages import log, post
 from tests.factories import category, make_agent, make_ticket
 

@@ -34,7 +34,7 @@ CHANGE = """
     from app.core.db import begin_write, db
     from app.core.settings_store import change_setting
     from app.admin import replacing
-    from app.tickets.models import Category, Macro
+    from app.tickets.catalog_models import Category, Macro
 
     app = create_app()
     with app.app_context():

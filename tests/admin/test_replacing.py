@@ -19,19 +19,18 @@ from app.integrations.models import WebhookDelivery
 from app.routing.models import AssignmentRule, RuleKind
 from app.sla.models import Calendar, EscalationKind, SlaEscalation, SlaPolicy
 from app.tickets import catalog, timeline
-from app.tickets.models import (
+from app.tickets.catalog_models import (
     Category,
     CustomField,
-    DecisionRecord,
     Macro,
     Subcategory,
     Tag,
-    Ticket,
-    TicketEvent,
     View,
     custom_field_category,
     ticket_tag,
 )
+from app.tickets.history_models import DecisionRecord, TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.words import Status
 from tests.factories import (
     category,

@@ -22,7 +22,7 @@ from app.core.db import db
 from app.routing.models import AssignmentRule, RuleKind
 from app.routing.rules import active_rules
 from app.sla.models import Calendar, EscalationKind, SlaPolicy
-from app.tickets.models import Macro, Tag
+from app.tickets.catalog_models import Macro, Tag
 from tests.accounts.pages import mails
 from tests.admin.pages import errors, log, post
 from tests.factories import category, make_agent, make_group, make_person, make_ticket

@@ -16,7 +16,7 @@ from app.channels.models import AutoResponseTemplate
 from app.core.db import db
 from app.knowledge.models import ArticleCategory
 from app.sla.models import Calendar
-from app.tickets.models import Subcategory
+from app.tickets.catalog_models import Subcategory
 from tests.factories import bearer, category, make_agent, make_group, make_organization, make_skill
 
 V1 = "/api/v1"

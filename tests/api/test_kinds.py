@@ -14,7 +14,8 @@ from app.accounts.models import Group, Organization, Person, Presence, Role, Tie
 from app.core.audit import AuditEntry
 from app.core.db import db
 from app.sla.models import Calendar, SlaPolicy
-from app.tickets.models import Category, SlaClock, Tag, Ticket
+from app.tickets.catalog_models import Category, Tag
+from app.tickets.models import SlaClock, Ticket
 from tests.factories import (
     bearer,
     category,

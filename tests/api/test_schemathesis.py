@@ -32,7 +32,8 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.core.storage import Folder, storage
 from app.knowledge.models import Audience
-from app.tickets.models import Attachment, Comment, Tag, Ticket
+from app.tickets.catalog_models import Tag
+from app.tickets.models import Attachment, Comment, Ticket
 from app.tickets.words import Visibility
 from tests.factories import (
     make_agent,

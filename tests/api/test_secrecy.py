@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 
 from app.accounts.models import Person
 from app.core.db import db
-from app.tickets.models import CustomField, Tag, Ticket
+from app.tickets.catalog_models import CustomField, Tag
+from app.tickets.models import Ticket
 from tests.factories import bearer, make_agent, make_group, make_person, make_ticket
 
 V1 = "/api/v1"

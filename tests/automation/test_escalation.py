@@ -18,7 +18,8 @@ from app.mail.models import OutboundEmail
 from app.sla.models import EscalationKind, SlaEscalation, SlaPolicy
 from app.sla.targets import Target
 from app.tickets import clocks, notifications, properties
-from app.tickets.models import SlaClock, Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import ClockState, EventKind, Priority, Status
 from tests.factories import make_agent, make_group, make_ticket
 from worker import jobs

@@ -15,7 +15,8 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.core.settings_store import change_setting
 from app.tickets import lifecycle
-from app.tickets.models import DecisionRecord, Ticket, TicketEvent
+from app.tickets.history_models import DecisionRecord, TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.words import EventKind, Status
 from tests.factories import make_agent, make_person, make_ticket
 from worker import jobs

@@ -22,7 +22,8 @@ from app.mail.models import OutboundEmail
 from app.settings import load
 from app.sla.models import EscalationKind, SlaEscalation, SlaPolicy
 from app.tickets import clocks
-from app.tickets.models import SlaClock, Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import ClockState, EventKind, Priority
 from tests import servers
 from tests.automation.sweeper import work

@@ -21,7 +21,8 @@ from app.backup import archive, rows
 from app.core.db import begin_write, db
 from app.core.storage import storage
 from app.settings import load
-from app.tickets.models import Attachment, SlaClock, Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Attachment, SlaClock, Ticket
 from tests.servers import postgres_url
 
 ROOT = Path(__file__).resolve().parent.parent.parent

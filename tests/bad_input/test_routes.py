@@ -16,7 +16,7 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.portal.viewing import COOKIE
 from app.tickets import keys
-from app.tickets.models import TicketAccess
+from app.tickets.mail_models import TicketAccess
 from tests.bad_input.inputs import (
     HEADERS,
     HUGE,

@@ -13,7 +13,9 @@ from app.channels import forwarding
 from app.core.db import db
 from app.core.errors import Conflict
 from app.mail.models import InboundState, OutboundEmail, SenderCheck
-from app.tickets.models import Attachment, Comment, Ticket, TicketEvent, TicketMessageId
+from app.tickets.history_models import TicketEvent
+from app.tickets.mail_models import TicketMessageId
+from app.tickets.models import Attachment, Comment, Ticket
 from app.tickets.words import EventKind, Priority, Visibility
 from tests import factories
 from tests.channels.mails import ANN, NOW, deliver, raw

@@ -15,7 +15,8 @@ from app.core.db import db
 from app.core.errors import Conflict
 from app.mail import blocking
 from app.mail.models import InboundEmail, OutboundEmail
-from app.tickets.models import Comment, HeldEmail, Participant, Ticket
+from app.tickets.mail_models import HeldEmail
+from app.tickets.models import Comment, Participant, Ticket
 from app.tickets.words import HeldState, Status
 from tests.factories import make_agent, make_group, make_mailbox, make_person, make_ticket
 

@@ -17,16 +17,9 @@ from app.core.settings_store import change_setting
 from app.mail import receiving
 from app.mail.commands import mail as mail_command
 from app.mail.models import InboundEmail, InboundState, OutboundEmail
-from app.tickets.models import (
-    Attachment,
-    Comment,
-    DecisionRecord,
-    HeldEmail,
-    Participant,
-    SlaClock,
-    Ticket,
-    TicketMessageId,
-)
+from app.tickets.history_models import DecisionRecord
+from app.tickets.mail_models import HeldEmail, TicketMessageId
+from app.tickets.models import Attachment, Comment, Participant, SlaClock, Ticket
 from app.tickets.words import ParticipantKind, Priority, Source, Status
 from tests import factories
 from tests.channels.mails import ANN, NOW, deliver, raw, token_address

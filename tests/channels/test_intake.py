@@ -17,14 +17,9 @@ from app.core.db import db
 from app.core.errors import Conflict, Invalid
 from app.mail.models import OutboundEmail
 from app.routing.models import AssignmentRule, RuleKind
-from app.tickets.models import (
-    Comment,
-    DecisionRecord,
-    SlaClock,
-    Ticket,
-    TicketEvent,
-    TicketMessageId,
-)
+from app.tickets.history_models import DecisionRecord, TicketEvent
+from app.tickets.mail_models import TicketMessageId
+from app.tickets.models import Comment, SlaClock, Ticket
 from app.tickets.words import AuthorKind, EventKind, Priority, Source, Status, Target
 from tests.factories import category, make_agent, make_group, make_organization, make_person
 

@@ -9,7 +9,8 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.mail.models import InboundState, OutboundEmail
 from app.tickets import conversation, merging
-from app.tickets.models import Comment, HeldEmail, Ticket, TicketMessageId
+from app.tickets.mail_models import HeldEmail, TicketMessageId
+from app.tickets.models import Comment, Ticket
 from app.tickets.words import Status
 from tests import factories
 from tests.channels.mails import ANN, NOW, deliver, raw, token_address

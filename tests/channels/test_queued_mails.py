@@ -19,7 +19,8 @@ from app.integrations import webhooks
 from app.mail import composing, wire
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
 from app.tickets import conversation, notifications
-from app.tickets.models import HeldEmail, SlaClock, Ticket
+from app.tickets.mail_models import HeldEmail
+from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import Source
 from tests import factories
 from tests.integrations.hooks import make_webhook

@@ -16,7 +16,8 @@ from app.core.settings_store import change_setting
 from app.mail import delivery, failing
 from app.mail.models import FailingAddress, InboundState, OutboundEmail, OutboundState
 from app.tickets import conversation
-from app.tickets.models import Comment, Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Comment, Ticket
 from app.tickets.words import EventKind, Status
 from tests import factories
 from tests.channels.mails import ANN, NOW, deliver

@@ -11,7 +11,8 @@ from app.channels.thanks import is_mere_thanks
 from app.core.db import db
 from app.core.settings_store import change_setting
 from app.mail.models import InboundState, OutboundEmail
-from app.tickets.models import Comment, SlaClock, Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Comment, SlaClock, Ticket
 from app.tickets.words import EventKind, Status
 from tests import factories
 from tests.channels.mails import ANN, NOW, deliver, raw, token_address

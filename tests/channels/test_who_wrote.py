@@ -17,7 +17,9 @@ from app.mail import blocking
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, SenderCheck
 from app.mail.tokens import agent_token
 from app.tickets import notifications
-from app.tickets.models import Comment, DecisionRecord, HeldEmail, Ticket, TicketMessageId
+from app.tickets.history_models import DecisionRecord
+from app.tickets.mail_models import HeldEmail, TicketMessageId
+from app.tickets.models import Comment, Ticket
 from app.tickets.words import AuthorKind, Source, Status, Visibility
 from tests import factories
 from tests.channels.mails import ANN, NOW, deliver, raw, token_address

@@ -14,7 +14,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.core import statements
 from app.core.db import db
 from app.core.statements import Read, Write
-from app.tickets.models import Tag, Ticket, TicketEvent
+from app.tickets.catalog_models import Tag
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.words import EventKind, Priority, Status
 from tests.factories import make_ticket
 

@@ -22,7 +22,8 @@ from app.mail.models import OutboundEmail
 from app.search.counts import rail_counts
 from app.tickets import clocks
 from app.tickets.filters import TicketFilters
-from app.tickets.models import Comment, DecisionRecord, SlaClock, Ticket, TicketEvent
+from app.tickets.history_models import DecisionRecord, TicketEvent
+from app.tickets.models import Comment, SlaClock, Ticket
 from app.tickets.words import ClockState, Status
 from tests.accounts.pages import token_of
 

@@ -16,7 +16,9 @@ from app.accounts.models import Person, Role
 from app.core.clock import utcnow
 from app.core.db import db
 from app.tickets import timeline
-from app.tickets.models import Tag, Ticket, TicketEvent
+from app.tickets.catalog_models import Tag
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.words import Priority, Status
 from tests.admin.pages import token
 from tests.factories import make_agent, make_group, make_person, make_ticket

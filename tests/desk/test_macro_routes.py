@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 
 from app.accounts.models import Person
 from app.core.db import db
-from app.tickets.models import Comment, Macro, Tag, Ticket
+from app.tickets.catalog_models import Macro, Tag
+from app.tickets.models import Comment, Ticket
 from app.tickets.words import Priority, Status
 from tests.admin.pages import token
 from tests.factories import make_agent, make_group, make_person, make_ticket

@@ -15,7 +15,8 @@ from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import db
 from app.tickets import attachments, keys
-from app.tickets.models import Attachment, Ticket, TicketAccess
+from app.tickets.mail_models import TicketAccess
+from app.tickets.models import Attachment, Ticket
 from app.tickets.words import Status
 from tests.factories import make_agent, make_comment, make_group, make_person, make_ticket
 

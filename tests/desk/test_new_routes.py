@@ -15,7 +15,8 @@ from werkzeug.test import TestResponse
 
 from app.accounts.models import Person
 from app.core.db import db
-from app.tickets.models import CustomField, Ticket
+from app.tickets.catalog_models import CustomField
+from app.tickets.models import Ticket
 from app.tickets.words import Source
 from tests.factories import category, make_agent
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from app.accounts.models import Person
 from app.core.db import db
-from app.tickets.models import Tag
+from app.tickets.catalog_models import Tag
 from app.tickets.words import Priority, Status
 from tests.factories import make_agent, make_group, make_organization, make_person, make_ticket
 

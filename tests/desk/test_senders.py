@@ -14,7 +14,8 @@ from app.core.db import db
 from app.mail import blocking, failing
 from app.mail.models import OutboundEmail, OutboundState, SenderCheck
 from app.tickets import conversation
-from app.tickets.models import Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.words import EventKind, Status
 from tests import factories
 from tests.channels.mails import ANN

@@ -10,7 +10,9 @@ from flask.testing import FlaskClient
 from app.accounts.models import Person
 from app.core import cache
 from app.core.db import db
-from app.tickets.models import Tag, Ticket, TicketEvent
+from app.tickets.catalog_models import Tag
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.words import EventKind, Status, Visibility
 from tests.factories import (
     make_agent,

@@ -17,7 +17,8 @@ from app.channels import held_mail
 from app.core.clock import utcnow
 from app.core.db import db
 from app.mail.models import OutboundEmail
-from app.tickets.models import Comment, CustomField, Subcategory, Ticket
+from app.tickets.catalog_models import CustomField, Subcategory
+from app.tickets.models import Comment, Ticket
 from app.tickets.words import Priority, Status, Visibility
 from tests.factories import (
     category,

@@ -17,7 +17,8 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.mail import failing, outbox
 from app.mail.models import FailingAddress, OutboundEmail, OutboundState
-from app.tickets.models import Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.words import EventKind, Status
 from tests.factories import make_agent, make_person, make_ticket
 

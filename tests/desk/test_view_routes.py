@@ -15,8 +15,8 @@ from app.accounts.models import Group, Person, Role
 from app.core.audit import AuditEntry
 from app.core.db import db
 from app.tickets import views
+from app.tickets.catalog_models import Tag, View
 from app.tickets.filters import TicketFilters
-from app.tickets.models import Tag, View
 from app.tickets.words import Priority, Status
 from tests.admin.pages import token
 from tests.factories import make_agent, make_group, make_ticket

@@ -30,15 +30,9 @@ from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundS
 from app.settings import load
 from app.sla.models import EscalationKind, SlaEscalation, SlaPolicy
 from app.tickets import clocks
-from app.tickets.models import (
-    Attachment,
-    Comment,
-    DecisionRecord,
-    SlaClock,
-    Ticket,
-    TicketEvent,
-    TicketMessageId,
-)
+from app.tickets.history_models import DecisionRecord, TicketEvent
+from app.tickets.mail_models import TicketMessageId
+from app.tickets.models import Attachment, Comment, SlaClock, Ticket
 from app.tickets.words import EventKind, Priority
 from tests import servers
 from tests.factories import make_agent, make_ticket

@@ -16,7 +16,8 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.mail.models import OutboundEmail
 from app.tickets import keys
-from app.tickets.models import Participant, Ticket, TicketAccess
+from app.tickets.mail_models import TicketAccess
+from app.tickets.models import Participant, Ticket
 from tests.factories import make_agent, make_group, make_organization, make_person, make_ticket
 from tests.portal.conftest import Visitor, link_to
 

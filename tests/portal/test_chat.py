@@ -24,7 +24,9 @@ from app.mail.models import OutboundEmail, OutboundState
 from app.portal import chat_routes
 from app.tickets import chatting, conversation, keys, merging
 from app.tickets.attachments import StoredFile
-from app.tickets.models import Ticket, TicketEvent, TicketMessageId
+from app.tickets.history_models import TicketEvent
+from app.tickets.mail_models import TicketMessageId
+from app.tickets.models import Ticket
 from app.tickets.words import EventKind, Source, Status, Visibility
 from app.web import limits
 from tests.factories import make_agent, make_comment, make_person, make_ticket

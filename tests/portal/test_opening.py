@@ -21,7 +21,8 @@ from app.core.storage import storage
 from app.mail.models import OutboundEmail
 from app.portal import opening_routes
 from app.tickets import keys
-from app.tickets.models import Attachment, Category, CustomField, Subcategory, Ticket
+from app.tickets.catalog_models import Category, CustomField, Subcategory
+from app.tickets.models import Attachment, Ticket
 from app.tickets.words import Priority, Source
 from tests.factories import category, make_person
 from tests.portal.conftest import Visitor

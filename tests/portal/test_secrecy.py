@@ -14,17 +14,10 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.mail.models import InboundEmail
 from app.tickets import attachments
-from app.tickets.models import (
-    Attachment,
-    Comment,
-    CustomField,
-    DecisionRecord,
-    HeldEmail,
-    Participant,
-    Tag,
-    Ticket,
-    TicketEvent,
-)
+from app.tickets.catalog_models import CustomField, Tag
+from app.tickets.history_models import DecisionRecord, TicketEvent
+from app.tickets.mail_models import HeldEmail
+from app.tickets.models import Attachment, Comment, Participant, Ticket
 from app.tickets.words import EventKind, Source, Status, Visibility
 from tests.factories import (
     make_agent,

@@ -16,7 +16,8 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.mail.models import OutboundEmail
 from app.sla.models import SlaTerms
-from app.tickets.models import Attachment, Comment, CustomField, Participant, SlaClock, Ticket
+from app.tickets.catalog_models import CustomField
+from app.tickets.models import Attachment, Comment, Participant, SlaClock, Ticket
 from app.tickets.words import AuthorKind, ClockState, Source, Status, Target
 from tests.factories import (
     make_agent,

@@ -23,7 +23,8 @@ from app.mail.models import Incoming, MailboxPoll
 from app.process import doctor, doctor_desk
 from app.process.doctor import Finding, Level
 from app.settings import Settings, load
-from app.tickets.models import Attachment, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Attachment
 from tests.factories import make_mailbox, make_ticket
 from tests.faults.conftest import own_app
 from tests.mail.smtp import smtp_server

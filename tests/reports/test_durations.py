@@ -16,7 +16,8 @@ from app.reports.cuts import Cut
 from app.reports.periods import Period
 from app.sla.models import Calendar, CalendarInterval, SlaPolicy
 from app.tickets import conversation, lifecycle, undoing
-from app.tickets.models import Reopening, Ticket
+from app.tickets.history_models import Reopening
+from app.tickets.models import Ticket
 from app.tickets.words import Source, Status
 from app.web.words import zone
 from tests.factories import make_agent

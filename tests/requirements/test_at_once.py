@@ -19,7 +19,9 @@ from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.routing.models import AssignmentRule, RuleKind
 from app.settings import load
-from app.tickets.models import SlaClock, Tag, Ticket, TicketEvent
+from app.tickets.catalog_models import Tag
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import EventKind
 from tests import servers
 from tests.factories import category, make_agent, make_group

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from app.accounts.models import Person, Role, Tier
 from app.core.db import db
 from app.mail.models import OutboundEmail
-from app.tickets.models import Subcategory
+from app.tickets.catalog_models import Subcategory
 from tests.admin.pages import errors, post
 from tests.factories import category, make_agent, make_person
 from tests.requirements.conftest import Program

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from app.accounts.models import Person, Presence, Role
 from app.core.db import db
-from app.tickets.models import CustomField, SlaClock, Subcategory, Ticket
+from app.tickets.catalog_models import CustomField, Subcategory
+from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import Priority, Source, Status
 from tests.factories import category, make_agent, make_person, make_ticket
 from tests.requirements.conftest import Program

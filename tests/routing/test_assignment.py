@@ -17,7 +17,8 @@ from app.core.jobs import Job
 from app.mail.models import OutboundEmail
 from app.routing import assignment
 from app.routing.models import AssignmentRule, RuleKind
-from app.tickets.models import DecisionRecord, SlaClock, Ticket, TicketEvent
+from app.tickets.history_models import DecisionRecord, TicketEvent
+from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import AssignmentMethod, EventKind, Status
 from tests.factories import category, make_agent, make_group, make_person, make_skill, make_ticket
 

@@ -19,7 +19,8 @@ from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.routing import waiting
 from app.settings import load
-from app.tickets.models import Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.words import EventKind
 from tests import servers
 from tests.factories import make_agent

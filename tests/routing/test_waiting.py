@@ -17,7 +17,8 @@ from app.mail.models import OutboundEmail
 from app.routing import assignment, waiting
 from app.routing.models import AssignmentRule, RuleKind
 from app.tickets import lifecycle
-from app.tickets.models import DecisionRecord, Ticket, TicketEvent
+from app.tickets.history_models import DecisionRecord, TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.words import EventKind, Priority, Status
 from tests.factories import category, make_agent, make_group, make_ticket
 

@@ -14,8 +14,8 @@ from app.core.db import db
 from app.search import counts
 from app.search.counts import rail_counts, view_of
 from app.search.lists import list_tickets
+from app.tickets.catalog_models import View
 from app.tickets.filters import TicketFilters
-from app.tickets.models import View
 from app.tickets.words import Priority, Status
 from tests.factories import make_agent, make_group, make_ticket
 

@@ -17,8 +17,8 @@ from app.search import conditions, counts
 from app.search.conditions import select_for
 from app.search.counts import BUILT_IN
 from app.search.lists import count_capped, list_tickets
+from app.tickets.catalog_models import Tag
 from app.tickets.filters import SORTS, TicketFilters, from_query
-from app.tickets.models import Tag
 from tests.factories import make_agent, make_group, make_person, make_ticket
 
 NOW = datetime(2025, 11, 18, 12, tzinfo=UTC)

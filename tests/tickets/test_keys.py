@@ -10,7 +10,7 @@ from flask import Flask
 from app.core.clock import utcnow
 from app.core.db import db
 from app.tickets import keys
-from app.tickets.models import TicketAccess
+from app.tickets.mail_models import TicketAccess
 from tests.factories import make_person, make_ticket
 
 

@@ -12,7 +12,8 @@ from app.accounts.models import Person, Role
 from app.core.db import db
 from app.core.errors import Conflict, Forbidden
 from app.tickets import holding, lifecycle
-from app.tickets.models import Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.timeline import System
 from app.tickets.words import EventKind, Status
 from tests.factories import make_agent, make_group, make_ticket

@@ -16,8 +16,9 @@ from app.core.db import db
 from app.core.errors import Conflict
 from app.search import lists
 from app.tickets import keys, person_merging, portal_queries
+from app.tickets.mail_models import TicketAccess
 from app.tickets.merge_models import PersonMerge
-from app.tickets.models import Participant, Ticket, TicketAccess
+from app.tickets.models import Participant, Ticket
 from app.tickets.portal_queries import Viewer
 from app.tickets.words import Status
 from tests.factories import (

@@ -19,7 +19,8 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.sla.models import SlaPolicy
 from app.tickets import person_merging, timeline
-from app.tickets.models import DecisionRecord, Ticket, TicketEvent
+from app.tickets.history_models import DecisionRecord, TicketEvent
+from app.tickets.models import Ticket
 from app.tickets.words import EventKind, Source, Status
 from tests.factories import make_agent, make_best_policy, make_organization, make_person
 

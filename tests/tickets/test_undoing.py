@@ -16,16 +16,10 @@ from app.core.errors import Forbidden
 from app.mail.models import OutboundEmail, OutboundState
 from app.sla.targets import Target
 from app.tickets import attachments, conversation, undoing
+from app.tickets.history_models import TicketEvent
 from app.tickets.kept_files import kept
-from app.tickets.models import (
-    Comment,
-    Participant,
-    ReplyDraft,
-    SlaClock,
-    Ticket,
-    TicketEvent,
-    TicketMessageId,
-)
+from app.tickets.mail_models import TicketMessageId
+from app.tickets.models import Comment, Participant, ReplyDraft, SlaClock, Ticket
 from app.tickets.words import EventKind, Source, Status, Visibility
 from tests import factories
 

@@ -15,7 +15,8 @@ from app.core.db import db
 from app.core.statements import Read
 from app.search.lists import Columns, tags_of
 from app.tickets import catalog, clocks, timeline
-from app.tickets.models import Attachment, Comment, SlaClock, Ticket, TicketEvent
+from app.tickets.history_models import TicketEvent
+from app.tickets.models import Attachment, Comment, SlaClock, Ticket
 from app.tickets.queries import SHOWN_TO_CUSTOMERS
 
 Files = dict[int | None, list[dict[str, Any]]]

@@ -44,7 +44,7 @@ from app.core.db import db
 from app.core.errors import Invalid, NotFound
 from app.core.paging import MOST_ID
 from app.tickets import catalog, categories
-from app.tickets.models import Category, Subcategory, Tag
+from app.tickets.catalog_models import Category, Subcategory, Tag
 
 SUB_ID = "<int:sub_id>"
 
