@@ -18,7 +18,7 @@ from app.core.cache import bump_stamp
 from app.core.db import Base, db
 from app.core.errors import Conflict, Invalid
 from app.sla.models import Calendar, EscalationKind, SlaEscalation, SlaPolicy
-from app.tickets import holding
+from app.tickets import holding, views
 from app.tickets import replacing as tickets
 from app.tickets.catalog_models import Category, CustomField, Macro, Subcategory, Tag, View
 
@@ -129,6 +129,8 @@ def replace(old: Any, new: Any | None, *, by: Person, now: datetime) -> None:
     moved = tickets.tell(old, new, by=by, now=now) if type(old) in tickets.HAVING else []
     members = sa.and_(Person.organization_id == old.id, Person.tier.is_(None))
     served = holding.waiting_of(members) if isinstance(old, Organization) else []
+    if isinstance(old, Group) and new is not None:
+        views.part_twins(old, new, by=by, now=now)
     for table, column in references(type(old)):
         _move(table, column, old.id, new.id if new else None)
     for mention in MENTIONS.get(type(old), ()):

@@ -5,6 +5,7 @@ One's own are one's own business; what the team shares, supervisors keep, like m
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -119,6 +120,22 @@ def delete(view: View, *, by: Person, now: datetime) -> None:
     """Delete one that *by* may change (`get`)."""
     _note(view, facts(view), {}, by=by, now=now)
     db.session.delete(view)
+    db.session.flush()
+
+
+def part_twins(old: Group, new: Group, *, by: Person, now: datetime) -> None:
+    """Give each view of *old* whose name *new* has, too, another one, so that both can stay."""
+    found = db.session.scalars(sa.select(View).where(View.group_id.in_((old.id, new.id)))).all()
+    names = {view.name for view in found}
+    there = {view.name for view in found if view.group_id == new.id}
+    for view in found:
+        if view.group_id != old.id or view.name not in there:
+            continue
+        before, stem = facts(view), f"{view.name[:60]} ({old.name[:25]}"
+        others = (f"{stem} {n})" if n > 1 else f"{stem})" for n in itertools.count(1))
+        view.name = next(name for name in others if name not in names)
+        names.add(view.name)
+        _note(view, before, facts(view), by=by, now=now)
     db.session.flush()
 
 

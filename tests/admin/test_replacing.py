@@ -12,6 +12,7 @@ from flask import Flask
 from app.accounts.models import Group, Role
 from app.admin import replacing
 from app.channels.models import AutoResponseTemplate
+from app.core.audit import AuditEntry
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
@@ -106,6 +107,25 @@ def test_a_group_is_replaced_everywhere(app: Flask) -> None:
     assert db.session.get(Group, old.id) is None
     assert history(mine) == ["Judith Amsel moved it to New"]
     assert history(others) == []
+
+
+def test_saved_views_of_one_name_both_stay(app: Flask) -> None:
+    old, new = make_group("Old"), make_group("New")
+    mine = View(name="Late", filters={"status": ["open"]}, group_id=old.id)
+    second = View(name="Late (Old)", filters={}, group_id=new.id)
+    theirs = View(name="Late", filters={"status": ["new"]}, group_id=new.id)
+    db.session.add_all([mine, second, theirs])
+    db.session.flush()
+    delete(old, new)
+    db.session.commit()
+    named = sa.select(View.name, View.filters).where(View.group_id == new.id)
+    assert dict(tuple(row) for row in db.session.execute(named)) == {
+        "Late": {"status": ["new"]},
+        "Late (Old)": {},
+        "Late (Old 2)": {"status": ["open"]},
+    }
+    told = sa.select(AuditEntry.from_value, AuditEntry.to_value).where(AuditEntry.thing == "view")
+    assert [tuple(row) for row in db.session.execute(told)] == [("Late", "Late (Old 2)")]
 
 
 def test_a_category_takes_what_is_unique_only_where_it_is_free(app: Flask) -> None:
