@@ -147,6 +147,7 @@ class TicketPage:
             ),
             is_deleted=ticket.deleted_at is not None,
             merged_into=ticket.merged_into or "",
+            can_change=ticket.deleted_at is None and not ticket.merged_into,
             can_delete=self.viewer.is_supervisor and ticket.deleted_at is None,
         )
 

@@ -47,6 +47,7 @@ class TicketView:
     score_text: str
     is_deleted: bool
     merged_into: str
+    can_change: bool
     can_delete: bool
     due_label: str = ""
 

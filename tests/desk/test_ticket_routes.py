@@ -420,7 +420,13 @@ def test_deleting_and_restoring_are_a_supervisor_s(
     boss = sign_in(htmx, make_agent(role=Role.SUPERVISOR))
     assert post(boss, ticket, "deletion").status_code == 303
     assert desk.get(f"/desk/tickets/{ticket.number}").status_code == 404
-    assert "reply-form" not in boss.get(f"/desk/tickets/{ticket.number}").text, "restored first"
+    page = boss.get(f"/desk/tickets/{ticket.number}").text
+    main = page.partition('<main class="main"')[2]
+    assert re.findall(r'<form[^>]* action="([^"]+)"', main) == [
+        f"/desk/tickets/{ticket.number}/restoration"
+    ], "restored first"
+    assert "data-menu" not in main
+    assert "popovertarget" not in main.partition("ticket-head")[2]
     assert post(boss, saved(ticket), "restoration").status_code == 303
     assert desk.get(f"/desk/tickets/{ticket.number}").status_code == 200
 
