@@ -17,7 +17,7 @@ from app.accounts.access import agent_required, current_person
 from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import db
-from app.core.errors import Conflict, DomainError
+from app.core.errors import Conflict, DomainError, NotFound
 from app.core.paging import MOST_ID
 from app.desk.frame import viewer_zone
 from app.desk.ticket_routes import bp
@@ -146,8 +146,15 @@ def edit_view(view_id: int) -> ResponseReturnValue:
 @bp.post(f"{LIST}/{ID}")
 @agent_required
 def change_view(view_id: int) -> ResponseReturnValue:
-    """Change it."""
-    return _save(views.get(view_id, to_change=current_person()))
+    """Change it; if it is gone, what was typed can be saved as a new one."""
+    person = current_person()
+    try:
+        view = views.get(view_id, to_change=person)
+    except NotFound as error:
+        form = ViewForm.of(person, None)
+        form.take(Conflict(f"{error.message} “Save” makes a new one of this."))
+        return _page(form, None, status=error.status)
+    return _save(view)
 
 
 @bp.get(f"{LIST}/{ID}/deletion")
@@ -220,7 +227,8 @@ def _lists(query: str) -> dict[str, list[str]]:
 
 
 def _page(form: ViewForm, view: Any, *, status: int = 200) -> ResponseReturnValue:
-    page = render_template("desk/view.html", form=form, view=view, action=request.path)
+    action = views.path(view.id) if view else NEW_VIEW
+    page = render_template("desk/view.html", form=form, view=view, action=action)
     return page, status
 
 

@@ -274,6 +274,25 @@ def test_a_filter_that_goes_while_a_view_is_named_loses_nothing_typed(
     assert ("group" in filters, filters["priority"]) == (False, ["high"])
 
 
+def test_a_view_that_goes_while_it_is_changed_loses_nothing_typed(
+    client: FlaskClient, agent: Person
+) -> None:
+    gone, theirs = make_view("Old", agent), make_view("Theirs", make_agent())
+    form = sent(client, f"/desk/views/{gone.id}", name="Ours", sort="created_at asc")
+    db.session.delete(gone)
+    db.session.commit()
+    for view_id in (gone.id, theirs.id):  # which of the two nobody is told
+        answer = client.post(f"/desk/views/{view_id}", data=form)
+        assert answer.status_code == 404
+        assert "This view is gone, or it is not yours to change." in answer.text
+        assert 'value="Ours"' in answer.text
+        assert "Status: New" in answer.text
+        assert '<form class="card stack" method="post" action="/desk/views/new">' in answer.text
+    assert client.post("/desk/views/new", data=form).status_code == 303
+    made = db.session.scalars(sa.select(View).where(View.owner_id == agent.id)).one()
+    assert (made.name, made.filters["order"]) == ("Ours", "asc")
+
+
 def test_a_filter_that_no_list_offers_is_not_called_any(
     client: FlaskClient, agent: Person, app: Flask
 ) -> None:
