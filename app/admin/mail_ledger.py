@@ -22,7 +22,7 @@ from app.channels.intake import RequesterInput
 from app.core import audit
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
-from app.core.errors import DomainError, NotFound
+from app.core.errors import DomainError, Invalid, NotFound
 from app.core.html import printable
 from app.core.paging import MOST_ID
 from app.mail import ledger, parsing, receiving, resting
@@ -45,6 +45,7 @@ bp = Blueprint("mail_ledger", __name__, url_prefix="/admin/mail")
 ID = f"<int(max={MOST_ID}):email_id>"
 MOST_SHOWN = 200_000  # characters of a mail on its page; the whole is there to be downloaded
 MOST_TIMES = 20
+QUARANTINE = "/admin/mail/quarantine"
 OUTCOMES = {
     InboundState.WAITING: ("Waits", "pending"),
     InboundState.TICKET: ("New ticket", "resolved"),
@@ -184,10 +185,27 @@ def counts() -> ResponseReturnValue:
 @admin_required
 def quarantine() -> ResponseReturnValue:
     """What rests with its error, newest first."""
-    found, page = keyset.newest(
-        RESTING, InboundEmail.id, path="/admin/mail/quarantine", one="mail", many="mails"
-    )
+    found, page = keyset.newest(RESTING, InboundEmail.id, path=QUARANTINE, one="mail", many="mails")
     return render_template("admin/mail_quarantine.html", rows=_rows(found, _addresses()), page=page)
+
+
+@bp.post("/quarantine")
+@admin_required
+def decide() -> ResponseReturnValue:
+    """Do one thing with all that were ticked; one that cannot be done does not hold up the rest."""
+    act = resting.discard if "discard" in request.form else resting.replay
+    done, refused = 0, ""
+    for email_id in _ticked():
+        try:
+            act(email_id, by=current_person(), now=utcnow())
+            done += 1
+        except DomainError as error:
+            refused = error.message
+    db.session.commit()
+    told = "1 mail is" if done == 1 else f"{done or 'No'} mails are"
+    told += " discarded." if act is resting.discard else " read again, and let through."
+    flash(f"{told} {refused}".rstrip(), "error" if refused else "success")
+    return redirect(QUARANTINE, 303)
 
 
 @bp.get(f"/ledger/{ID}")
@@ -214,7 +232,7 @@ def discard(email_id: int) -> ResponseReturnValue:
     resting.discard(email_id, by=current_person(), now=utcnow())
     db.session.commit()
     flash("Discarded. It stays in the ledger.", "success")
-    return redirect("/admin/mail/quarantine", 303)
+    return redirect(QUARANTINE, 303)
 
 
 @bp.post(f"/ledger/{ID}/ticket")
@@ -275,6 +293,21 @@ def fetch(receipt_id: int) -> ResponseReturnValue:
     db.session.commit()
     flash("The server is asked again within a minute.", "success")
     return redirect("/admin/mail/ledger?outcome=unread", 303)
+
+
+def _ticked() -> list[int]:
+    """The mails that were ticked, in the order in which they are locked.
+
+    Raises:
+        Invalid: none was, or more than a page shows.
+    """
+    ids = request.form.getlist("mail", type=int)
+    found = sorted({email_id for email_id in ids if 0 < email_id <= MOST_ID})
+    if not found:
+        raise Invalid("Tick the mails in the list first.")
+    if len(found) > keyset.ROWS:
+        raise Invalid(f"At most {keyset.ROWS} mails at once.")
+    return found
 
 
 def _narrowed(query: Any, form: SearchForm) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -66,6 +67,8 @@ def test_only_admins_get_in(app: Flask, sign_in: SignIn, failed: InboundEmail) -
             data = {"csrf_token": token(client, page)}
             answer = client.post(f"/admin/mail/ledger/{failed.id}/{action}", data=data)
             assert answer.status_code == 403
+        data = {"csrf_token": token(client, "/tickets/new"), "mail": str(failed.id)}
+        assert client.post("/admin/mail/quarantine", data=data).status_code == 403
 
 
 def test_the_ledger_tells_what_became_of_each_message(client: FlaskClient, ada: Person) -> None:
@@ -168,6 +171,48 @@ def test_a_discarded_mail_stays_in_the_ledger(
     assert failed.reason.startswith("Discarded by Ada. It rested here: RuntimeError")
     assert "Discarded by Ada" in client.get("/admin/mail/ledger").text
     assert failed.raw
+
+
+def test_several_in_quarantine_are_let_through_at_once(client: FlaskClient, ada: Person) -> None:
+    three = [_called_spam(n) for n in range(3)]
+    page = client.get("/admin/mail/quarantine").text
+    boxes = re.findall(r'type="checkbox" form="bulk" name="mail" value="(\d+)"', page)
+    assert boxes == [str(email.id) for email in reversed(three)]
+    answer = post(client, "/admin/mail/quarantine", {"mail": boxes[:2]})
+    assert answer.headers["Location"] == "/admin/mail/quarantine"
+    assert "2 mails are read again, and let through." in client.get("/admin/mail/quarantine").text
+    inbound_email.process_due()
+    db.session.expire_all()
+    assert [email.state for email in three] == [InboundState.QUARANTINED] + 2 * [
+        InboundState.TICKET
+    ]
+    assert [line[:2] for line in log()] == [("Lottery 1", "replayed"), ("Lottery 2", "replayed")]
+
+
+def test_several_in_quarantine_are_discarded_and_what_has_become_a_ticket_is_not(
+    client: FlaskClient, ada: Person
+) -> None:
+    first, second, ticket = _called_spam(1), _called_spam(2), deliver(raw("Cold oven"))
+    ticked = [str(email.id) for email in (first, ticket, second)]
+    post(client, "/admin/mail/quarantine", {"mail": ticked, "discard": "1"})
+    page = client.get("/admin/mail/quarantine").text
+    assert "2 mails are discarded. This mail has become something already" in page
+    db.session.expire_all()
+    assert (first.state, second.state) == 2 * (InboundState.IGNORED,)
+    assert ticket.state is InboundState.TICKET
+
+
+@pytest.mark.parametrize("ticked", [[], ["x", "-1"], [str(n) for n in range(1, 52)]])
+def test_nothing_and_more_than_a_page_is_refused(
+    client: FlaskClient, ada: Person, ticked: list[str]
+) -> None:
+    assert post(client, "/admin/mail/quarantine", {"mail": ticked}).status_code == 422
+
+
+def _called_spam(number: int) -> InboundEmail:
+    email = deliver(b"X-Spam-Flag: YES\r\n" + raw("Win", subject=f"Lottery {number}"))
+    assert email.state is InboundState.QUARANTINED
+    return email
 
 
 def test_a_ticket_is_made_by_hand_once(
