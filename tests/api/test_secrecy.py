@@ -9,9 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.accounts.models import Person
+from app.core.clock import utcnow
 from app.core.db import db
 from app.tickets.catalog_models import CustomField, Tag
-from app.tickets.models import Ticket
+from app.tickets.models import Participant, Ticket
+from app.tickets.words import ParticipantKind
 from tests.factories import bearer, make_agent, make_group, make_person, make_ticket
 
 V1 = "/api/v1"
@@ -50,7 +52,21 @@ def test_customers_set_only_fields_that_they_see(client: FlaskClient, customer: 
     assert by_agent.status_code == 201
 
 
-@pytest.mark.parametrize("query", ["tag=churn-risk", "group=Secret team", "group=none", "held=1"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "tag=churn-risk",
+        "tag=&tag=churn-risk",
+        "group=Secret team",
+        "group=&group=none",
+        "group=no such team",
+        "held=1",
+        "held=&held=1",
+        "sort=UPDATED_AT",
+        "sort=created_at&sort=updated_at",
+        "assignee=hidden@desk.example",
+    ],
+)
 @pytest.mark.parametrize("resource", ["tickets", "statistics"])
 def test_customers_cannot_probe_by_filters(
     client: FlaskClient, ticket: Ticket, query: str, resource: str
@@ -114,6 +130,21 @@ def test_an_agent_without_a_name_is_not_shown_by_address(
     answer = client.get(f"{V1}/tickets/{ticket.number}", headers=bearer(customer))
     assert answer.status_code == 200
     assert "hidden@desk.example" not in answer.text
+
+
+def test_who_takes_part_is_not_told_the_address_of_who_asks(
+    client: FlaskClient, ticket: Ticket
+) -> None:
+    """The portal shows names alone, and each gets a mail of their own."""
+    friend = make_person("friend@elsewhere.example")
+    kind = ParticipantKind.FOLLOWER
+    row = Participant(ticket_id=ticket.id, person_id=friend.id, kind=kind, created_at=utcnow())
+    db.session.add(row)
+    path = f"{V1}/tickets/{ticket.number}"
+    seen = client.get(path, headers=bearer(friend)).get_json()["requester"]
+    assert (seen["name"], seen["email"]) == ("Ann", "")
+    own = client.get(path, headers=bearer(ticket.requester)).get_json()["requester"]
+    assert own["email"] == "ann@customer.example"
 
 
 def test_a_hidden_group_is_as_good_as_none(client: FlaskClient, ticket: Ticket) -> None:

@@ -213,11 +213,9 @@ def _each(rows: Sequence[Any], viewer: Person) -> Iterator[tuple[Any, dict[str, 
                 "priority": row.priority.value,
                 "category": category.key,
                 "subcategory": next(subs, None),
-                "requester": {
-                    "id": row.requester_id,
-                    "name": row.requester_name,
-                    "email": row.requester_email,
-                },
+                "requester": _person(
+                    row.requester_id, row.requester_name, row.requester_email, viewer
+                ),
                 "assignee": _person(agent.id, agent.name, agent.email, viewer) if agent else None,
                 "source": row.source.value,
                 "custom_fields": fields,
@@ -247,7 +245,7 @@ def _known(row: Any, said: datetime | None) -> dict[str, Any]:
 
 
 def _person(person_id: int, name: str | None, email: str, viewer: Person) -> dict[str, Any]:
-    """A customer sees agents by name; only the team sees their addresses."""
+    """A customer sees others by name; only the team sees their addresses."""
     is_shown = viewer.is_agent or person_id == viewer.id
     if not is_shown:  # a card without a name has the address for one
         name, email = "" if name == email else name, ""

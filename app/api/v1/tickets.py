@@ -363,13 +363,19 @@ def new_ticket(data: dict[str, Any], person: Person) -> NewTicket:
 
 def _filters() -> TicketFilters:
     """What the query asks for; what a customer does not see, they cannot find out by filters."""
-    if not caller().is_agent:
-        internal = {name: "Only for agents." for name in TEAM_FILTERS if request.args.get(name)}
-        if request.args.get("sort") == "updated_at":  # notes move it
-            internal["sort"] = "Only for agents."
-        if internal:
-            raise Invalid("These filters are for agents.", internal)
-    return from_query(request.args)
+    if caller().is_agent:
+        return from_query(request.args)
+    internal = [name for name in TEAM_FILTERS if any(map(str.strip, request.args.getlist(name)))]
+    # Not read beside these: what is wrong with one would tell which groups there are.
+    filters = TicketFilters() if internal else from_query(request.args)
+    if filters.sort == "updated_at":  # notes move it
+        internal.append("sort")
+    if any("@" in agent for agent in filters.assignee):  # customers see agents by name
+        internal.append("assignee")
+    if internal:
+        errors = dict.fromkeys(internal, "Only for agents.")
+        raise Invalid("These filters are for agents.", errors)
+    return filters
 
 
 def load(number: str, *, lock: bool = False) -> Ticket:
