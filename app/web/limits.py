@@ -58,13 +58,18 @@ def failures_by(limit: str, whom: Callable[[], str]) -> RouteLimit:
 
 
 def network() -> str:
-    """Whose request this is: an IPv4 address, or the /64 that one IPv6 customer has."""
+    """Whose request this is: an IPv4 address, or the /64 that one IPv6 customer has.
+
+    On a socket for both, IPv4 comes in the clothes of IPv6 (``::ffff:192.0.2.1``): its first 64
+    bits are the same for everybody.
+    """
     text = request.remote_addr or ""
     try:
         ip = ip_address(text)
     except ValueError:
         return text or "unknown"
-    return text if ip.version == 4 else ip.exploded[:19]
+    plain = ip.ipv4_mapped if ip.version == 6 else ip
+    return str(plain) if plain else ip.exploded[:19]
 
 
 def by(limit: str, whom: Callable[[], str]) -> RouteLimit:

@@ -102,6 +102,19 @@ def test_failed_sign_ins_are_limited_by_network(limited: Flask) -> None:
     assert post(client, "/login", "x@example.com", "wrong", "2001:db8:1:3::1") == 422
 
 
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),  # on a socket for both: else one locks all others out
+        ("2001:db8:1:2::9", "2001:0db8:0001:0002"),
+    ],
+)
+def test_limits_count_an_ipv4_address_or_an_ipv6_network(address: str, counted: str) -> None:
+    with Flask("desk").test_request_context(environ_base={"REMOTE_ADDR": address}):
+        assert limits.network() == counted
+
+
 @pytest.mark.parametrize("page", ["/login/link", "/password-reset"])
 def test_mails_that_anybody_can_ask_for_are_limited(limited: Flask, page: str) -> None:
     client = limited.test_client()
