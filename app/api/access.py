@@ -66,7 +66,8 @@ def _refused() -> Unauthorized:
 
     Counted only then: one wrong program would else lock out all others of its network.
     """
-    return Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "Deskhand"}))
+    # A space, so that Werkzeug quotes it: RFC 9110, section 11.5.
+    return Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "Deskhand API"}))
 
 
 def _caller() -> Person:

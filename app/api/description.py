@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from http import HTTPStatus
 from typing import Any
 
 from app.api.idempotency import HEADER, LONGEST
@@ -119,14 +120,15 @@ def _add_answers(path: str, method: str, operation: Spec) -> None:
         answers.setdefault(str(code), {"description": words})
     for code, answer in answers.items():
         if int(code) >= 400:
-            example = PROBLEM | {"status": int(code), "detail": answer["description"]}
+            told = {"title": HTTPStatus(int(code)).phrase, "status": int(code)}
+            example = PROBLEM | told | {"detail": answer["description"]}
             if code != "400":
-                example["title"], example["errors"] = answer["description"].rstrip("."), []
+                example["errors"] = []
             schema = {"$ref": "#/components/schemas/Problem"}
             answer["content"] = {"application/problem+json": {"schema": schema, "example": example}}
-        told = HEADERS | (RETRY if code in ("429", "503") else {})
+        counted = HEADERS | (RETRY if code in ("429", "503") else {})
         headers = answer.setdefault("headers", {})
-        for name, words in told.items():
+        for name, words in counted.items():
             headers[name] = {"schema": {"type": "integer"}, "description": words}
         if code in ("200", "201", "304") and "Ticket" in _answered(answer, path):
             headers["ETag"] = {

@@ -28,17 +28,17 @@ def tagged(body: dict[str, Any], status: int = 200) -> Response:
     return response
 
 
-def refuse_unread(ticket: Ticket) -> None:
+def refuse_unread(ticket: Ticket | None) -> None:
     """Let a change through only if its ``If-Match`` (if any) is of the ticket as it stands.
 
     Weak tags count, too: proxies that compress make strong ones weak.
 
     Raises:
-        PreconditionFailed: the ticket has changed since it was read.
+        PreconditionFailed: the ticket has changed since it was read, or there is none.
     """
-    if "If-Match" not in request.headers or request.if_match.star_tag:
+    if "If-Match" not in request.headers or (ticket and request.if_match.star_tag):
         return
     tags = request.if_match.as_set(include_weak=True)
     versions = {tag.partition("-")[0] for tag in tags if tag}  # None for what is no tag
-    if str(ticket.version) not in versions:
+    if ticket is None or str(ticket.version) not in versions:
         raise PreconditionFailed

@@ -48,6 +48,7 @@ def idempotent(view: View) -> View:
                 request_hash=asked,
                 status=response.status_code,
                 body=response.get_data(as_text=True),
+                location=response.headers.get("Location"),
                 created_at=utcnow(),
             )
         )
@@ -84,5 +85,7 @@ def _again(before: IdempotencyKey, asked: str) -> Response:
         raise Conflict(f"This {HEADER} was used for another request. Choose a new one.")
     response = make_response(before.body, before.status)
     response.content_type = "application/json"
+    if before.location is not None:
+        response.headers["Location"] = before.location
     response.headers["Idempotency-Replayed"] = "true"
     return response

@@ -23,4 +23,5 @@ class IdempotencyKey(Base):
     request_hash: Mapped[str] = mapped_column(sa.String(64))
     status: Mapped[int]
     body: Mapped[str] = mapped_column(sa.Text)
+    location: Mapped[str | None] = mapped_column(sa.String(255))  # of what was made
     created_at: Mapped[datetime] = mapped_column(index=True)

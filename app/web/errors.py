@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import structlog
 from flask import Flask, g, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
@@ -91,7 +93,7 @@ def answer(
     if request.path.startswith(PROGRAMS):
         problem = {
             "type": "about:blank",
-            "title": title,
+            "title": HTTPStatus(status).phrase,  # RFC 9457, section 4.2.1: of this type
             "status": status,
             "detail": detail,
             "request_id": request_id,

@@ -81,11 +81,11 @@ def test_a_ticket_is_opened_and_shown(client: FlaskClient, auth: Headers) -> Non
         ({"description": 5}, "description"),
         ({"category": "nonsense"}, "category"),
         ({"priority": "very"}, "priority"),
-        ({"requester": {"email": "no address"}}, "email"),
+        ({"requester": {"email": "no address"}}, "requester.email"),
         ({"requester": {}}, "requester.email"),
         ({"requester": "me"}, "requester"),
         ({"tags": "one"}, "tags"),
-        ({"custom_fields": {"unknown": 1}}, "field_unknown"),
+        ({"custom_fields": {"unknown": 1}}, "custom_fields.unknown"),
         ({"id": 7}, "id"),
     ],
 )

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from flask import current_app
-from marshmallow import ValidationError, fields, validate
+from marshmallow import fields, validate
 from sqlalchemy.orm import joinedload
 
 from app.accounts import directory
@@ -21,7 +21,7 @@ from app.api.base import Schema
 from app.api.v1.kinds import Data, Kind, ListQuery, Query, register, words_of
 from app.api.v1.people import Ref
 from app.api.v1.references import id_of
-from app.api.v1.schemas import Line, Named, Text
+from app.api.v1.schemas import Line, Named, Text, says_something
 from app.core.errors import Conflict
 from app.knowledge import public, search, writing
 from app.knowledge.access import readable_by
@@ -35,11 +35,6 @@ from app.knowledge.models import (
     Audience,
     State,
 )
-
-
-def _says_something(value: str) -> None:
-    if not value.strip():
-        raise ValidationError("Write something.")
 
 
 class ArticleOut(Schema):
@@ -66,7 +61,7 @@ class ArticleNew(Schema):
 
     title = Line(required=True, validate=validate.Length(1, LONGEST_TITLE))
     summary = Line(load_default="", validate=validate.Length(max=LONGEST_SUMMARY))
-    body = Text(required=True, validate=[validate.Length(1, LONGEST_BODY), _says_something])
+    body = Text(required=True, validate=[validate.Length(1, LONGEST_BODY), says_something])
     category = Named(required=True)
     audience = fields.Enum(Audience, by_value=True, load_default=Audience.PUBLIC)
     state = fields.Enum(State, by_value=True, load_default=State.DRAFT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from inspect import getdoc
 from typing import Any
 
+from flask.typing import ResponseReturnValue
 from flask_smorest.blueprint import Blueprint
 from webargs.flaskparser import FlaskParser
 
@@ -12,6 +13,7 @@ from app.api.access import limited_by
 from app.api.v1 import schemas
 from app.core.errors import Invalid
 from app.extensions import limiter
+from app.web.errors import answer
 
 RATE = "600 per minute"
 
@@ -58,6 +60,8 @@ bp = ApiBlueprint("api", __name__, url_prefix="/api/v1", description="Tickets")
 # Stands above ``arguments``, like `token_required`: a stranger makes us read no body.
 limited = limiter.limit(RATE, key_func=limited_by)
 
+CUSTOM_FIELD = "field_"  # what forms call them by; here they are in custom_fields
+
 PROBLEMS: dict[int, str] = {
     400: "Some of the input is wrong.",
     401: "No token, or one that does not work.",
@@ -69,6 +73,18 @@ PROBLEMS: dict[int, str] = {
     415: "Of the wrong kind.",
     429: "Too many requests.",
 }
+
+
+@bp.errorhandler(Invalid)
+def _invalid(error: Invalid) -> ResponseReturnValue:
+    """Wrong input, each field by the name that it has in the request."""
+    errors = {
+        f"custom_fields.{name.removeprefix(CUSTOM_FIELD)}"
+        if name.startswith(CUSTOM_FIELD)
+        else name: told
+        for name, told in error.errors.items()
+    }
+    return answer(400, error.message, errors)
 
 
 def documented(*codes: int) -> Any:

@@ -36,7 +36,7 @@ from app.api.v1.kinds import (
 )
 from app.api.v1.people import LANGUAGE, Ref
 from app.api.v1.references import category_of, id_of
-from app.api.v1.schemas import Line, Named, Text, in_part
+from app.api.v1.schemas import Line, Named, Text, in_part, says_something
 from app.channels import templates
 from app.channels.models import AutoResponseTemplate
 from app.core.clock import utcnow
@@ -119,7 +119,7 @@ class TemplateNew(Schema):
     subject = Line(required=True, validate=validate.Length(1, 200))
     body = Text(
         required=True,
-        validate=validate.Length(1, 10_000),
+        validate=[validate.Length(1, 10_000), says_something],
         metadata={
             "description": "May name "
             + ", ".join(

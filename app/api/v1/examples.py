@@ -127,7 +127,7 @@ RAW_MAIL = (
 MAIL: dict[str, Any] = {"id": 5, "state": "received", "is_copy": False}
 PROBLEM: dict[str, Any] = {
     "type": "about:blank",
-    "title": "Something needs a look",
+    "title": "Bad Request",
     "status": 400,
     "detail": "Some of the input is wrong.",
     "request_id": "8a41406e733942f8",

@@ -81,7 +81,9 @@ def put(data: dict[str, Any], value: str) -> ResponseReturnValue:
     is_new = number is None
     if is_new:
         whole = bp.ARGUMENTS_PARSER.parse(TicketPut(), request, location="json")
-        number = open_once(new_ticket({**whole, "external_id": key}, person)).number
+        new = new_ticket({**whole, "external_id": key}, person)
+        refuse_unread(None)
+        number = open_once(new).number
         data = {name: data[name] for name in ("status", "assignee", "group") if name in data}
     assert number is not None  # noqa: S101  (found or opened)
     ticket = load(number, lock=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from app.accounts.people import normal_address
 from app.api.base import Schema
 from app.core.errors import Invalid
 from app.tickets.words import ClockState, EventKind, Priority, Source, Status, Target, Visibility
@@ -96,10 +97,23 @@ def priority_field(**kwargs: Any) -> Word:
     return Word(Priority.parse, [p.value for p in Priority], **kwargs)
 
 
+def says_something(value: str) -> None:
+    """Refuse white space alone."""
+    if not value.strip():
+        raise ValidationError("Write something.")
+
+
+def _is_address(value: str) -> None:
+    try:
+        normal_address(value)
+    except Invalid as error:
+        raise ValidationError(error.message) from None
+
+
 class RequesterIn(Schema):
     """Who asks."""
 
-    email = Line(required=True, validate=validate.Length(1, 254))
+    email = Line(required=True, validate=[validate.Length(1, 254), _is_address])
     name = Line(load_default="", validate=validate.Length(max=200))
     phone = Line(load_default="", validate=validate.Length(max=50))
     external_id = Line(load_default=None, allow_none=True, validate=validate.Length(1, 255))
@@ -109,7 +123,7 @@ class TicketIn(Schema):
     """A new ticket."""
 
     subject = Line(required=True, validate=validate.Length(1, 500))
-    description = Text(required=True, validate=validate.Length(1, 50_000))
+    description = Text(required=True, validate=[validate.Length(1, 50_000), says_something])
     category = fields.String(load_default=None, allow_none=True)
     subcategory = fields.String(load_default=None, allow_none=True)
     priority = priority_field(load_default=None, allow_none=True)
@@ -148,7 +162,7 @@ class FileIn(Schema):
 class CommentIn(Schema):
     """A comment."""
 
-    body = Text(required=True, validate=validate.Length(1, 50_000))
+    body = Text(required=True, validate=[validate.Length(1, 50_000), says_something])
     visibility = fields.Enum(Visibility, by_value=True, load_default=Visibility.PUBLIC)
     attachments = fields.List(
         fields.Nested(FileIn), load_default=list, validate=validate.Length(max=10)
@@ -300,6 +314,13 @@ class MailReceived(Schema):
     is_copy = fields.Boolean()
 
 
+class WrongField(Schema):
+    """A field of the request, and what is wrong with it."""
+
+    field = fields.String(required=True)
+    message = fields.String(required=True)
+
+
 class Problem(Schema):
     """What went wrong (RFC 9457)."""
 
@@ -308,7 +329,7 @@ class Problem(Schema):
     status = fields.Integer()
     detail = fields.String()
     request_id = fields.String()
-    errors = fields.List(fields.Dict())
+    errors = fields.List(fields.Nested(WrongField))
 
 
 def _is_unicode(text: str) -> bool:
