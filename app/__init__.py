@@ -61,25 +61,43 @@ def create_app(settings: Settings | None = None, *, has_pages: bool = True) -> F
         SettingsError: a setting has a wrong value.
     """
     # Imported here: `deskhand run` and the scheduler load this package, but not the application.
-    from jinja2 import StrictUndefined
-    from werkzeug.middleware.proxy_fix import ProxyFix
-
-    from app.core.jobs import ANSWER_SECONDS
     from app.core.migrating import Migrations
     from app.extensions import csrf, limiter, login_manager
     from app.settings import load
     from app.web import assets
     from app.web.brand import init_brand
     from app.web.errors import init_errors
-    from app.web.security import MAX_BODY, init_security
+    from app.web.security import init_security
     from app.web.sessions import init_sessions
-    from app.web.templating import Environment
+    from app.web.templating import init_templates
 
     settings = settings or load()
     app = create_store(settings)
-    app.jinja_environment = Environment
     # No view here is a coroutine: nobody needs to look at each of them with every request.
     app.ensure_sync = lambda func: func  # type: ignore[method-assign]
+    _configure(app, settings)
+    init_templates(app)
+    _trust_proxies(app, settings.trusted_proxies)
+    init_security(app)
+    Migrations(app, ROOT / "migrations")
+    csrf.init_app(app)
+    init_sessions(app)
+    # No template asks for `current_user`; an error page must not ask a database that is away.
+    login_manager.init_app(app, add_context_processor=False)
+    limiter.init_app(app)
+    init_errors(app)
+    assets.init_app(app)
+    init_brand(app)
+    if has_pages:
+        _register(app)
+    return app
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    """What Flask and its extensions are told: session, forms, rate limits."""
+    from app.core.jobs import ANSWER_SECONDS
+    from app.web.security import MAX_BODY
+
     app.config.update(
         SESSION_COOKIE_NAME="deskhand",
         SESSION_COOKIE_HTTPONLY=True,
@@ -101,29 +119,16 @@ def create_app(settings: Settings | None = None, *, has_pages: bool = True) -> F
         RATELIMIT_ENABLED=settings.rate_limits,
         RATELIMIT_STRATEGY="fixed-window",
     )
-    app.jinja_env.undefined = StrictUndefined
-    app.jinja_env.trim_blocks = True
-    app.jinja_env.lstrip_blocks = True
-    app.jinja_env.auto_reload = app.debug
-    app.jinja_env.globals.update(oob=False)
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
+
+
+def _trust_proxies(app: Flask, hops: int) -> None:
+    """Believe the last *hops* proxies who asks, over what, and for which host."""
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    if hops:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops
         )
-    init_security(app)
-    Migrations(app, ROOT / "migrations")
-    csrf.init_app(app)
-    init_sessions(app)
-    # No template asks for `current_user`; an error page must not ask a database that is away.
-    login_manager.init_app(app, add_context_processor=False)
-    limiter.init_app(app)
-    init_errors(app)
-    assets.init_app(app)
-    init_brand(app)
-    if has_pages:
-        _register(app)
-    return app
 
 
 def _register(app: Flask) -> None:

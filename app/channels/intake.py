@@ -45,6 +45,7 @@ from app.tickets.words import (
 
 ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # without O, I, L, 0, 1
 
+Decision = tuple[str, str, list[dict[str, Any]]]  # kind, summary, details: of a `DecisionRecord`
 
 # Made once: the one writer's lock is held while a ticket is taken in.
 _models: tuple[Any, ...] = (TicketEvent, SlaClock, Attachment, DecisionRecord)
@@ -86,7 +87,7 @@ class NewTicket:
         by: who opens it for the requester; None means the requester.
         automatic_reason: why the mail that opens it is automatic, else "".
         inbound_message_ids: Message-ID of that mail, and what it refers to.
-        decisions: (kind, summary, details) taken before, such as the threading match.
+        decisions: taken before, such as the threading match.
     """
 
     subject: str
@@ -110,7 +111,7 @@ class NewTicket:
     sender_check: SenderCheck = SenderCheck.UNKNOWN
     inbound_message_ids: Sequence[str] = ()
     by: Person | None = None
-    decisions: Sequence[tuple[str, str, list[dict[str, Any]]]] = ()
+    decisions: Sequence[Decision] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,40 @@ class Opened:
     first_response_due_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that is decided about a ticket before its first row is written.
+
+    Attributes:
+        actor: who opens it.
+        points: how the priority was computed; None where it was given.
+        group, agent: whom *choice* names.
+    """
+
+    asker: people.Requester
+    actor: By
+    category: catalog.CategoryCard
+    tags: list[str]
+    custom_fields: dict[str, Any]
+    priority: Priority
+    points: Score | None
+    choice: Choice
+    group: directory.GroupCard | None
+    agent: directory.AgentCard | None
+    service: clocks.NewClocks
+
+    @property
+    def is_routed(self) -> bool:
+        """True where somebody has it from the beginning: it is open, no longer new."""
+        return self.agent is not None or self.group is not None
+
+    @property
+    def first_response_due_at(self) -> datetime | None:
+        """Until when the requester is answered."""
+        rows = (r for r in self.service.rows if r["target"] is Target.FIRST_RESPONSE)
+        return next((r["due_at"] for r in rows), None)
+
+
 def take_in(new: NewTicket, *, now: datetime) -> Opened:
     """Open a ticket: requester, priority, SLA, assignment, history, answers, all or nothing.
 
@@ -135,11 +170,35 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
         Invalid: what only the database knows is wrong (unknown category, custom fields).
         Conflict: the external id is taken.
     """
+    plan = _plan(new, now=now)
+    choice = plan.choice
+    history = _history(new, plan, now=now)
+    ticket_id, number = _insert_ticket(_columns(new, plan, version=len(history), now=now))
+    INSERT[TicketEvent].many([{**line, "ticket_id": ticket_id} for line in history])
+    announcing.announce(ticket_id, history)
+    INSERT[SlaClock].many([{**r, "ticket_id": ticket_id} for r in plan.service.rows])
+    _insert_parts(new, plan, ticket_id, now=now)
+    if choice.agent_id is not None:
+        assignment.take(choice)
+    answered, answer = _answer(new, plan, ticket_id, number, now=now)
+    INSERT[DecisionRecord].many(
+        [
+            decisions.explain(ticket_id, *decision, now=now)
+            for decision in _reasons(new, plan, answered)
+        ]
+    )
+    notices = _notices(new, plan, ticket_id, number, now=now)
+    notifications.send(ticket_id, [*answer, *notices], now=now)
+    due = plan.first_response_due_at
+    return Opened(ticket_id, number, plan.asker.id, choice.agent_id, choice.group_id, due)
+
+
+def _plan(new: NewTicket, *, now: datetime) -> Plan:
+    """Whose ticket it is, how urgent, who gets it and until when it is answered."""
     category = _category(new)
     fields = properties.clean_custom_fields(category.id, new.custom_fields, complete=False)
     tags = properties.clean_tags(new.tags)
     asker = _requester(new, now=now)
-    actor: By = new.by or System(asker.name or asker.email, asker.id)
     priority, points = _priority(new, asker, category, now=now)
     choice = assignment.choose(
         category_id=category.id,
@@ -148,7 +207,6 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
         now=now,
     )
     group = directory.groups().get(choice.group_id) if choice.group_id else None
-    agent = directory.agents().get(choice.agent_id) if choice.agent_id else None
     facts = Facts(
         priority=priority,
         category_id=category.id,
@@ -158,72 +216,82 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
         category_name=category.name,
         group_name=group.name if group else "",
     )
-    service = clocks.for_new_ticket(facts, start=now)
-    is_open = agent is not None or group is not None
-    history = _history(new, actor, choice, agent, group, now=now)
-    values = {
+    return Plan(
+        asker=asker,
+        actor=new.by or System(asker.name or asker.email, asker.id),
+        category=category,
+        tags=tags,
+        custom_fields=fields,
+        priority=priority,
+        points=points,
+        choice=choice,
+        group=group,
+        agent=directory.agents().get(choice.agent_id) if choice.agent_id else None,
+        service=clocks.for_new_ticket(facts, start=now),
+    )
+
+
+def _columns(new: NewTicket, plan: Plan, *, version: int, now: datetime) -> dict[str, Any]:
+    """The ticket's row, but its number."""
+    asker, points = plan.asker, plan.points
+    return {
         "subject": new.subject,
         "description": new.description,
         "description_html": new.description_html,
         "description_quoted": new.description_quoted,
         "external_id": new.external_id,
-        "status": Status.OPEN if is_open else Status.NEW,
-        "priority": priority,
+        "status": Status.OPEN if plan.is_routed else Status.NEW,
+        "priority": plan.priority,
         "priority_is_computed": points is not None,
         "priority_score": points.total if points else None,
-        "category_id": category.id,
+        "category_id": plan.category.id,
         "subcategory_id": new.subcategory_id,
         "requester_id": asker.id,
-        "assignee_id": choice.agent_id,
-        "group_id": choice.group_id,
+        "assignee_id": plan.choice.agent_id,
+        "group_id": plan.choice.group_id,
         "mailbox_id": new.mailbox_id,
         "follow_up_of_id": new.follow_up_of_id,
         "source": new.source,
         "channel": new.channel[:100],
         "sender_check": new.sender_check,
-        "custom_fields": fields,
+        "custom_fields": plan.custom_fields,
         "preview": preview_line(asker.name or asker.email, new.description),
         "created_at": now,
         "updated_at": now,
-        "version": len(history),
-        **service.columns,
+        "version": version,
+        **plan.service.columns,
     }
-    ticket_id, number = _insert_ticket(values)
-    INSERT[TicketEvent].many([{**line, "ticket_id": ticket_id} for line in history])
-    announcing.announce(ticket_id, history)
-    INSERT[SlaClock].many([{**r, "ticket_id": ticket_id} for r in service.rows])
-    if tags:
-        found = properties.find_or_make_tags(tags)
+
+
+def _insert_parts(new: NewTicket, plan: Plan, ticket_id: int, *, now: datetime) -> None:
+    """What comes with it: tags, files, and the ids of the mail that opens it."""
+    if plan.tags:
+        found = properties.find_or_make_tags(plan.tags)
         tagged = [{"ticket_id": ticket_id, "tag_id": tag.id} for tag in found.values()]
         db.session.connection().execute(sa.insert(ticket_tag), tagged)
     files = attachments.rows(
-        new.files, ticket_id=ticket_id, comment_id=None, uploader_id=actor.id, now=now
+        new.files, ticket_id=ticket_id, comment_id=None, uploader_id=plan.actor.id, now=now
     )
     INSERT[Attachment].many(files)
-    if choice.agent_id is not None:
-        assignment.take(choice)
     notifications.MESSAGE_IDS.many(
         [
             {"message_id": message_id, "ticket_id": ticket_id, "created_at": now}
             for message_id in dict.fromkeys(new.inbound_message_ids)
         ]
     )
-    due = next((r["due_at"] for r in service.rows if r["target"] is Target.FIRST_RESPONSE), None)
-    answered, answer = _answer(new, ticket_id, number, category.id, asker, due, now=now)
-    why = [
+
+
+def _reasons(new: NewTicket, plan: Plan, answered: str) -> list[Decision]:
+    """Why everything is as it is, for the Why tab."""
+    points, choice, service = plan.points, plan.choice, plan.service
+    return [
         *new.decisions,
-        ("requester", _who(asker), []),
+        ("requester", _who(plan.asker), []),
         *([("priority", points.summary, points.details)] if points else []),
         ("rules", choice.summary, choice.explanation),
         ("sla", service.summary, service.details),
         ("auto_response", answered, []),
     ]
-    INSERT[DecisionRecord].many(
-        [decisions.explain(ticket_id, *decision, now=now) for decision in why]
-    )
-    notices = _notices(new, ticket_id, number, priority, choice, actor, now=now)
-    notifications.send(ticket_id, [*answer, *notices], now=now)
-    return Opened(ticket_id, number, asker.id, choice.agent_id, choice.group_id, due)
 
 
 def make_number() -> str:
@@ -299,16 +367,9 @@ def _priority(
     return points.priority, points
 
 
-def _history(
-    new: NewTicket,
-    actor: By,
-    choice: Choice,
-    agent: directory.AgentCard | None,
-    group: directory.GroupCard | None,
-    *,
-    now: datetime,
-) -> list[dict[str, Any]]:
+def _history(new: NewTicket, plan: Plan, *, now: datetime) -> list[dict[str, Any]]:
     """Lines of history, each with the version that it made; the first is "created"."""
+    choice, agent = plan.choice, plan.agent
     how = {
         Source.WEB: "in the portal",
         Source.EMAIL: "by mail",
@@ -317,11 +378,11 @@ def _history(
         Source.PHONE: "after a call",
     }[new.source]
     lines: list[tuple[EventKind, dict[str, Any]]] = [
-        (EventKind.CREATED, {"by": actor, "details": {"how": how, "source": new.source.value}})
+        (EventKind.CREATED, {"by": plan.actor, "details": {"how": how, "source": new.source.value}})
     ]
     rule: By = System("Routing")
-    if group is not None:
-        lines.append((EventKind.GROUP, {"by": rule, "field": "group", "new": group.name}))
+    if plan.group is not None:
+        lines.append((EventKind.GROUP, {"by": rule, "field": "group", "new": plan.group.name}))
     if agent is not None:
         details = {"method": choice.method.value, "to_id": agent.id, "rule_id": choice.rule_id}
         lines.append(
@@ -332,7 +393,7 @@ def _history(
         )
     else:
         lines.append((EventKind.UNASSIGNABLE, {"by": rule, "new": choice.summary}))
-    if agent is not None or group is not None:
+    if plan.is_routed:
         words = {"old": Status.NEW.label, "new": Status.OPEN.label}
         lines.append((EventKind.STATUS, {"by": rule, "field": "status", **words}))
     return [
@@ -360,22 +421,16 @@ def _insert_ticket(values: dict[str, Any]) -> tuple[int, str]:
 
 
 def _answer(
-    new: NewTicket,
-    ticket_id: int,
-    number: str,
-    category_id: int,
-    asker: people.Requester,
-    due: datetime | None,
-    *,
-    now: datetime,
+    new: NewTicket, plan: Plan, ticket_id: int, number: str, *, now: datetime
 ) -> tuple[str, list[dict[str, Any]]]:
     """The automatic answer (else, for a guest's form, the bare link) as a row for the outbox.
 
     With the reason, for the Why tab. Never quotes the description.
     """
+    asker = plan.asker
     zone = asker.time_zone or setting("time_zone")
     answer = auto_response.prepare(
-        category_id=category_id,
+        category_id=plan.category.id,
         language=asker.language,
         address=asker.email,
         automatic_reason=new.automatic_reason,
@@ -383,7 +438,7 @@ def _answer(
             "ticket.number": number,
             "ticket.subject": new.subject,
             "requester.name": asker.name or asker.email,
-            "due": auto_response.due_words(due, zone),
+            "due": auto_response.due_words(plan.first_response_due_at, zone),
         },
         now=now,
     )
@@ -402,10 +457,24 @@ def _answer(
     is_guest_form = by_form and asker.email and not new.automatic_reason
     if answer.body is None and not is_guest_form:
         return answer.reason, []
+    return answer.reason, [_first_mail(new, asker, ticket_id, number, answer, comment_id, now=now)]
+
+
+def _first_mail(
+    new: NewTicket,
+    asker: people.Requester,
+    ticket_id: int,
+    number: str,
+    answer: auto_response.Answer,
+    comment_id: int | None,
+    *,
+    now: datetime,
+) -> dict[str, Any]:
+    """To the requester, with the link to the ticket and an address that replies go to."""
     access = keys.access_rows(ticket_id, [asker.id], now=now)[asker.id]
     # A chat's first message has an id as well, but no mail that could be answered.
     mails = new.inbound_message_ids[:1] if new.source is Source.EMAIL else ()
-    mail = outbox.row(
+    return outbox.row(
         auto_response.KIND if answer.body is not None else "ticket_link",
         asker.email,
         name=asker.name,
@@ -426,28 +495,20 @@ def _answer(
         reply_token=reply_token(access),
         is_automatic=True,
     )
-    return answer.reason, [mail]
 
 
 def _notices(
-    new: NewTicket,
-    ticket_id: int,
-    number: str,
-    priority: Priority,
-    choice: Choice,
-    actor: By,
-    *,
-    now: datetime,
+    new: NewTicket, plan: Plan, ticket_id: int, number: str, *, now: datetime
 ) -> list[dict[str, Any]]:
     """To the agent who has it now, else to the group that nobody could take it."""
     fresh = Ticket(
         id=ticket_id,
         number=number,
         subject=new.subject,
-        priority=priority,
-        group_id=choice.group_id,
+        priority=plan.priority,
+        group_id=plan.choice.group_id,
         mailbox_id=new.mailbox_id,
     )
-    if choice.agent_id is None:
+    if plan.choice.agent_id is None:
         return notifications.unassignable_rows(fresh, now=now)
-    return notifications.assigned_rows(fresh, choice.agent_id, by_id=actor.id, now=now)
+    return notifications.assigned_rows(fresh, plan.choice.agent_id, by_id=plan.actor.id, now=now)

@@ -241,8 +241,21 @@ def _categories() -> None:
 
 def _service(now: datetime) -> None:
     """Business hours, and policies that are asked before the shipped ones."""
+    hours = _support_hours(now)
+    always = db.session.scalars(sa.select(Calendar).where(Calendar.is_always)).first()
+    db.session.add(hours)
+    db.session.flush()
+    for policy in db.session.scalars(sa.select(SlaPolicy)):
+        policy.position += 10
+    db.session.add_all(_policies(hours.id, (always or hours).id))
+    db.session.flush()
+    for known in queries.active_policies():
+        queries.terms_id(known.terms)  # written now: making tickets changes no reference data
+
+
+def _support_hours(now: datetime) -> Calendar:
     hours = [(day, 8 * 60, 18 * 60) for day in range(5)] + [(5, 9 * 60, 13 * 60)]
-    calendar = Calendar(
+    return Calendar(
         name="Support hours",
         time_zone="Europe/Berlin",
         intervals=[CalendarInterval(weekday=d, start_minute=a, end_minute=b) for d, a, b in hours],
@@ -257,17 +270,16 @@ def _service(now: datetime) -> None:
             )
         ],
     )
-    always = db.session.scalars(sa.select(Calendar).where(Calendar.is_always)).first()
-    db.session.add(calendar)
-    db.session.flush()
-    for policy in db.session.scalars(sa.select(SlaPolicy)):
-        policy.position += 10
+
+
+def _policies(hours_id: int, always_id: int) -> list[SlaPolicy]:
+    """One for contracts, at any hour, and two that count in support hours."""
     late = {"kind": EscalationKind.ADD_TAG, "value": "late"}
     contract = SlaPolicy(
         name="Business contract",
         description="For contracts of the tier enterprise, day and night.",
         position=1,
-        calendar_id=(always or calendar).id,
+        calendar_id=always_id,
         tiers=[Tier.ENTERPRISE.value],
         priorities=[Priority.CRITICAL.value, Priority.HIGH.value],
         first_response_minutes=60,
@@ -281,7 +293,7 @@ def _service(now: datetime) -> None:
     normal = SlaPolicy(
         name="Normal, in support hours",
         position=2,
-        calendar_id=calendar.id,
+        calendar_id=hours_id,
         priorities=[Priority.NORMAL.value],
         first_response_minutes=300,
         next_response_minutes=600,
@@ -291,15 +303,12 @@ def _service(now: datetime) -> None:
     low = SlaPolicy(
         name="Low, in support hours",
         position=3,
-        calendar_id=calendar.id,
+        calendar_id=hours_id,
         priorities=[Priority.LOW.value],
         first_response_minutes=600,
         resolution_minutes=4_200,
     )
-    db.session.add_all([contract, normal, low])
-    db.session.flush()
-    for known in queries.active_policies():
-        queries.terms_id(known.terms)  # written now: making tickets changes no reference data
+    return [contract, normal, low]
 
 
 def _everyday(agents: Sequence[Person]) -> None:

@@ -184,40 +184,8 @@ def _hold(connection: sa.Connection, world: World, drafts: Sequence[Draft]) -> N
         name, address = world.rng.choice(HELD)
         body = HELD_TEXT.format(name=name)
         at = draft.updated_at + (world.now - draft.updated_at) / 2
-        subject = f"Re: [{draft.number}] {draft.subject}"
         reason = f"{address} takes no part in this ticket."
-        message_id = f"{world.rng.getrandbits(96):024x}@elsewhere.example"
-        raw = (
-            f"From: {address}\r\nTo: support@{DOMAIN}\r\nSubject: {draft.number}\r\n"
-            f"Message-ID: <{message_id}>\r\n\r\n{body}"
-        ).encode()
-        world.tables["inbound_email"].append(
-            {
-                "id": mail_id,
-                "mailbox_id": world.company.mailbox_id,
-                "message_id": message_id,
-                "content_hash": f"{world.rng.getrandbits(256):064x}",
-                "sender": address,
-                "subject": subject[:500],
-                "size": len(raw),
-                "state": InboundState.HELD,
-                "reason": f"Held on {draft.number}: {reason}",
-                "attempts": 1,
-                "received_at": at,
-                "due_at": at,
-                "done_at": at,
-            }
-        )
-        world.tables["raw_email"].append({"inbound_email_id": mail_id, "raw": raw})
-        world.tables["mail_receipt"].append(
-            {
-                "mailbox_id": world.company.mailbox_id,
-                "channel": Channel.LMTP,
-                "inbound_email_id": mail_id,
-                "attempts": 1,
-                "received_at": at,
-            }
-        )
+        _receive(world, draft, mail_id, address, body, reason=reason, at=at)
         world.tables["held_email"].append(
             {
                 "ticket_id": draft.id,
@@ -242,6 +210,51 @@ def _hold(connection: sa.Connection, world: World, drafts: Sequence[Draft]) -> N
         )
         changed = sa.update(TABLES["ticket"]).where(TABLES["ticket"].c.id == draft.id)
         connection.execute(changed.values(version=draft.version, updated_at=at))
+
+
+def _receive(
+    world: World,
+    draft: Draft,
+    mail_id: int,
+    address: str,
+    body: str,
+    *,
+    reason: str,
+    at: datetime,
+) -> None:
+    """The mail itself in the ledger, as it came in."""
+    message_id = f"{world.rng.getrandbits(96):024x}@elsewhere.example"
+    raw = (
+        f"From: {address}\r\nTo: support@{DOMAIN}\r\nSubject: {draft.number}\r\n"
+        f"Message-ID: <{message_id}>\r\n\r\n{body}"
+    ).encode()
+    world.tables["inbound_email"].append(
+        {
+            "id": mail_id,
+            "mailbox_id": world.company.mailbox_id,
+            "message_id": message_id,
+            "content_hash": f"{world.rng.getrandbits(256):064x}",
+            "sender": address,
+            "subject": f"Re: [{draft.number}] {draft.subject}"[:500],
+            "size": len(raw),
+            "state": InboundState.HELD,
+            "reason": f"Held on {draft.number}: {reason}",
+            "attempts": 1,
+            "received_at": at,
+            "due_at": at,
+            "done_at": at,
+        }
+    )
+    world.tables["raw_email"].append({"inbound_email_id": mail_id, "raw": raw})
+    world.tables["mail_receipt"].append(
+        {
+            "mailbox_id": world.company.mailbox_id,
+            "channel": Channel.LMTP,
+            "inbound_email_id": mail_id,
+            "attempts": 1,
+            "received_at": at,
+        }
+    )
 
 
 def _set_limits(rng: Random, holders: Counter[int]) -> None:

@@ -217,15 +217,12 @@ def page_of(
     """
     person = current_person()
     page = TicketPage(ticket, person, now=utcnow(), tz=viewer_zone(person))
-    tab = request.args.get("tab", "conversation")
-    if tab not in ("history", "why"):
-        tab = "conversation"
+    tab = _tab()
     entries: list[Any] = []
     left_out = False
     if tab == "conversation":
         entries, left_out = page.entries(everything="all" in request.args)
     history, more = page.history(_before()) if tab == "history" else ([], None)
-    over = ticket.status in (Status.CLOSED, Status.CANCELLED)
     written = _composer(ticket, reply, focus=focus)
     people = people_strip(ticket, person, left_out=written.left_out)
     view = page.view()
@@ -254,18 +251,26 @@ def page_of(
         "mail": mail_strips(ticket, people, entries, now=page.now, tz=page.tz),
         "people_problem": "",
         "typed_address": "",
-        "cannot_reply": (
-            f"This ticket is {ticket.status.label.lower()}: reopen it to reply. "
-            "A note is seen by your team alone."
-            if over
-            else ""
-        ),
+        "cannot_reply": _why_no_reply(ticket),
         "back": ("/desk/", "Queue"),
         "problem": problem,
         "notice": notice,
         # These cost no statement; the menus of assignment and tags are fetched when opened.
         "menus": {kind: menus.menu(kind, ticket, person) for kind in ("status", "priority")},
     }
+
+
+def _tab() -> str:
+    tab = request.args.get("tab", "")
+    return tab if tab in ("history", "why") else "conversation"
+
+
+def _why_no_reply(ticket: TicketFacts) -> str:
+    """What stands in the composer of a ticket that is over; "" where it can be answered."""
+    if ticket.status not in (Status.CLOSED, Status.CANCELLED):
+        return ""
+    ended = ticket.status.label.lower()
+    return f"This ticket is {ended}: reopen it to reply. A note is seen by your team alone."
 
 
 def _composer(ticket: TicketFacts, form: ReplyForm | None, *, focus: bool) -> ReplyView:
@@ -354,8 +359,7 @@ def _not_sent(ticket: TicketFacts, form: ReplyForm, status: int) -> ResponseRetu
         uploads = attachments.uploads_of(form.attachments.data)[:MAX_FILES]
         fine = [upload for upload in uploads if not attachments.problem_of(upload)]
         form.kept = [keep(attachments.store_upload(upload)) for upload in fine]
-    also = (
-        ("conversation",) if status == Conflict.status else ()
-    )  # perhaps somebody wrote meanwhile
+    # Perhaps somebody wrote meanwhile.
+    also = ("conversation",) if status == Conflict.status else ()
     page = page_of(ticket, reply=form)
     return render(SHOW, fragment="composer", also=also, status=status, **page)

@@ -77,45 +77,61 @@ def reply(
             whom its writer was not shown, or has written what its writer has not read.
         Invalid: empty or too long, for nobody, or a wrong address.
     """
-    is_public = visibility is Visibility.PUBLIC
-    if is_public and ticket.status in (Status.CLOSED, Status.CANCELLED):
+    if visibility is Visibility.INTERNAL:
+        return _note(ticket, body, by=by, now=now, files=files, source=source)
+    if ticket.status in (Status.CLOSED, Status.CANCELLED):
         raise Conflict(
             f"This ticket is {ticket.status.label.lower()}. Reopen it first, then reply; "
             "an internal note is possible at any time."
         )
-    can_undo = is_public and undo_until is not None
-    before = undoing.state_of(ticket) if can_undo else {}
-    if is_public:
-        _refuse_unread(ticket, audience.read, by=by)
-    to = _recipients(ticket, audience, by=by, now=now) if is_public else []
-    if is_public and ticket.assignee_id is None:
+    before = undoing.state_of(ticket) if undo_until is not None else {}
+    _refuse_unread(ticket, audience.read, by=by)
+    to = _recipients(ticket, audience, by=by, now=now)
+    if ticket.assignee_id is None:
         holding.give(ticket, by, by=by, now=now)
     comment = _add(
         ticket,
         body,
         by=by,
         kind=AuthorKind.AGENT,
-        visibility=visibility,
+        visibility=Visibility.PUBLIC,
         now=now,
         files=files,
         source=source,
-        undo_until=undo_until if is_public else None,
+        undo_until=undo_until,
     )
     comment.sent_to = participants.in_words([person.name or person.address for person in to])
-    record(
-        ticket,
-        EventKind.COMMENT if is_public else EventKind.NOTE,
-        by=by,
-        now=now,
-        details={"comment": comment.id},
-        outside_at=undo_until if is_public else None,
-    )
-    if is_public:
-        lifecycle.tell_ended(ticket, clocks.answered(ticket, now=now), now=now)
-        notifications.agent_replied(ticket, comment, to=to, files=files, now=now)
-        _move_on(ticket, then, by=by, now=now)
-    if can_undo and undo_until is not None:
+    details = {"comment": comment.id}
+    record(ticket, EventKind.COMMENT, by=by, now=now, details=details, outside_at=undo_until)
+    lifecycle.tell_ended(ticket, clocks.answered(ticket, now=now), now=now)
+    notifications.agent_replied(ticket, comment, to=to, files=files, now=now)
+    _move_on(ticket, then, by=by, now=now)
+    if undo_until is not None:
         undoing.allow(comment, ticket, before, until=undo_until)
+    return comment
+
+
+def _note(
+    ticket: Ticket,
+    body: str,
+    *,
+    by: Person,
+    now: datetime,
+    files: Sequence[StoredFile],
+    source: Source,
+) -> Comment:
+    """For agents alone: answers nobody, moves nothing on."""
+    comment = _add(
+        ticket,
+        body,
+        by=by,
+        kind=AuthorKind.AGENT,
+        visibility=Visibility.INTERNAL,
+        now=now,
+        files=files,
+        source=source,
+    )
+    record(ticket, EventKind.NOTE, by=by, now=now, details={"comment": comment.id})
     return comment
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
+from flask import Flask
 from flask.templating import Environment as FlaskEnvironment
-from jinja2 import nodes
+from jinja2 import StrictUndefined, nodes
 from jinja2.compiler import CodeGenerator as JinjaCodeGenerator
 from jinja2.compiler import Frame
 from markupsafe import Markup, escape
@@ -51,3 +52,13 @@ class Environment(FlaskEnvironment):
         Python: 15 microseconds each time, for some twenty imports on the ticket's page.
         """
         return super().make_globals(d) if d else self.globals
+
+
+def init_templates(app: Flask) -> None:
+    """Render with `Environment`; a name that nobody passed is an error."""
+    app.jinja_environment = Environment
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.auto_reload = app.debug
+    app.jinja_env.globals.update(oob=False)
