@@ -23,7 +23,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from app.core.storage import BATCH, DIGEST, PIECE, StorageAway, Stored, key_of
+from app.core.blobs import BATCH, DIGEST, PIECE, StorageAway, Stored, key_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 
+from app.core.blobs import StorageAway
 from app.core.db import is_busy
-from app.core.storage import StorageAway
 
 DISK_ERRORS = frozenset(
     {

@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import math
 import os
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,24 +18,8 @@ from urllib.parse import unquote, urlsplit
 
 from flask import current_app
 
+from app.core.blobs import BATCH, DIGEST, PIECE, Stored, key_of
 from app.settings import Settings
-
-PIECE = 1 << 20  # bytes in memory at once
-BATCH = 500  # files that a sweep asks about at once
-
-DIGEST = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """Bytes in the storage: their SHA-256 in hex, and how many they are."""
-
-    sha256: str
-    size: int
-
-
-class StorageAway(OSError):
-    """The bucket does not answer, or not to us; ``strerror`` says it in words."""
 
 
 class Storage(Protocol):
@@ -187,17 +170,6 @@ class Folder:
         finally:
             os.close(descriptor)
             Path(name).unlink(missing_ok=True)
-
-
-def key_of(sha256: str) -> str:
-    """The name of these bytes in the storage.
-
-    Raises:
-        ValueError: *sha256* is no digest.
-    """
-    if not DIGEST.fullmatch(sha256):
-        raise ValueError("not a SHA-256 in hex")
-    return f"{sha256[:2]}/{sha256[2:]}"
 
 
 def storage() -> Storage:

@@ -10,8 +10,8 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Invalid, NotFound
 from app.help import practice
+from app.help.chapter_routes import bp
 from app.help.contents import handbook
-from app.help.routes import bp
 from app.tickets.filters import clean
 
 PAGE = "/help/practice"

@@ -1,69 +1,19 @@
-"""The handbook in the product: for agents, who are signed in."""
+"""The blueprint of help with all of its routes."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, current_app, render_template, request
-from flask.typing import ResponseReturnValue
+from flask import Flask
 
-from app.accounts.access import agent_required
-from app.core.errors import NotFound
-from app.core.places import ROOT
-from app.help import contents
-from app.help.contents import Handbook
-from app.help.searching import search
-from app.tickets.filters import clean
-
-bp = Blueprint("help", __name__, url_prefix="/help")
-
-
-@bp.get("/")
-@agent_required
-def index() -> ResponseReturnValue:
-    """The contents."""
-    return render_template("help/index.html", handbook=_handbook(), here="")
-
-
-@bp.get("/<chapter>")
-@agent_required
-def show(chapter: str) -> ResponseReturnValue:
-    """One chapter."""
-    handbook = _handbook()
-    found = handbook.find(chapter)
-    if found is None:
-        raise NotFound("The handbook has no such chapter.")
-    before, after = handbook.around(found)
-    return render_template(
-        "help/chapter.html",
-        handbook=handbook,
-        here=found.key,
-        chapter=found,
-        before=before,
-        after=after,
-    )
-
-
-@bp.get("/search")
-@agent_required
-def find() -> ResponseReturnValue:
-    """The sections that have some words."""
-    handbook, words = _handbook(), clean(request.args.get("q", ""))
-    found = search(handbook, words)
-    return render_template("help/search.html", handbook=handbook, here="", q=words, found=found)
+from app.help import chapter_routes, practice
+from app.help.contexts import help_for
+from app.help.practice_routes import practice_is_shown
 
 
 def init_help(app: Flask) -> None:
     """Register the pages of help."""
-    from app.help import practice, practice_routes
-    from app.help.contexts import help_for
-
     app.jinja_env.globals.update(
         help_for=help_for,
         practice_is_on=practice.is_on,
-        practice_is_shown=practice_routes.practice_is_shown,
+        practice_is_shown=practice_is_shown,
     )
-    app.register_blueprint(bp)
-
-
-def _handbook() -> Handbook:
-    """The handbook; read again for each page while it is being written."""
-    return contents.read(ROOT) if current_app.debug else contents.handbook()
+    app.register_blueprint(chapter_routes.bp)

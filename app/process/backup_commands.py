@@ -23,7 +23,7 @@ def backup(file: Path, without_secret_key: bool) -> None:
     """Write everything into a new FILE, while the desk runs."""
     from app import create_app
     from app.backup.taking import take
-    from app.core.storage import StorageAway
+    from app.core.blobs import StorageAway
 
     with create_app().app_context():
         trouble = "it broke off"

@@ -1,7 +1,7 @@
 """``deskhand doctor``: what is wrong with this installation, and how to mend it.
 
-Looks, and changes nothing but for a few bytes that it takes away again. Here is what it says and
-what it sees without the application; `app.process.doctor_desk` has the rest.
+Looks, and changes nothing but for a few bytes that it takes away again. Here is what it sees
+without the application; `app.process.doctor_desk` has the rest.
 """
 
 from __future__ import annotations
@@ -12,56 +12,18 @@ import shutil
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
+from app.process.findings import ANSWER_SECONDS, Finding, Level, careful, fine, note, wrong
 from app.settings import Settings, SettingsError, load
 
-ANSWER_SECONDS = 5.0
 FULL_PERCENT, SHORT_BYTES = 90, 1_000_000_000
 SHARES = ("nfs", "cifs", "smb", "fuse.sshfs", "9p", "afs", "glusterfs")  # kinds of file systems
-
-
-class Level(StrEnum):
-    """How much a finding wants somebody."""
-
-    FINE = "ok"
-    NOTE = "note"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what was looked at, how it is, and what to do about it."""
-
-    level: Level
-    about: str
-    told: str
-    mend: str = ""
-
-
-Check = Callable[[Settings], Iterable[Finding]]
-
-
-def fine(about: str, told: str) -> Finding:
-    """All is well."""
-    return Finding(Level.FINE, about, told)
-
-
-def note(about: str, told: str, mend: str) -> Finding:
-    """It works, and might be better."""
-    return Finding(Level.NOTE, about, told, mend)
-
-
-def wrong(about: str, told: str, mend: str) -> Finding:
-    """It does not work."""
-    return Finding(Level.WRONG, about, told, mend)
 
 
 @click.command()
@@ -86,6 +48,7 @@ def examine() -> Iterator[Finding]:
         yield wrong("Settings", str(error), "Correct it in the environment or in .env.")
         return
     yield fine("Settings", f"every value can be read; the data folder is {settings.data_dir}")
+    # Imported here: it brings the application along, and a wrong setting is told at once.
     from app.process.doctor_desk import look_at_desk
 
     for about, check in (
@@ -96,15 +59,6 @@ def examine() -> Iterator[Finding]:
     ):
         yield from careful(about, check, settings)
     yield from look_at_desk(settings)
-
-
-def careful(about: str, check: Check, settings: Settings) -> Iterator[Finding]:
-    """The findings of *check*; whatever breaks it is one more. The one boundary of its kind."""
-    try:
-        yield from check(settings)
-    except Exception as error:
-        told = str(error).strip().partition("\n")[0] or type(error).__name__
-        yield wrong(about, f"cannot be looked at: {told}", "See to that first, then ask again.")
 
 
 def secret_key(settings: Settings) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ from app.mail import alarms, trying
 from app.mail.credentials import imap_account
 from app.mail.models import InboundEmail, InboundState, Mailbox, OutboundEmail, OutboundState
 from app.process import doctor_dns
-from app.process.doctor import ANSWER_SECONDS, Finding, careful, fine, note, wrong
+from app.process.findings import ANSWER_SECONDS, Finding, careful, fine, note, wrong
 from app.settings import Settings
 from app.tickets.history_models import TicketEvent
 from app.tickets.models import Attachment

@@ -18,7 +18,7 @@ from app.mail import sender_verification, signing_keys
 from app.mail.authenticity import as_ascii
 from app.mail.models import Mailbox
 from app.mail.signing_keys import DnsRecord
-from app.process.doctor import Finding, fine, note, wrong
+from app.process.findings import Finding, fine, note, wrong
 from app.settings import Settings
 
 SECONDS, SECONDS_EACH = 30.0, 3.0

@@ -17,10 +17,10 @@ from app.accounts.models import Person, Role
 from app.automation import alarms, housekeeping, watches
 from app.automation.watches import Watch
 from app.core import cache
+from app.core.blobs import StorageAway
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.settings_store import change_setting
-from app.core.storage import StorageAway
 from app.mail.models import OutboundEmail, OutboundState
 from app.tickets import attachments
 from tests.factories import make_agent, make_person

@@ -11,8 +11,9 @@ from io import BytesIO
 import obstore
 import pytest
 
+from app.core.blobs import StorageAway
 from app.core.bucket import Bucket
-from app.core.storage import Folder, StorageAway, storage_of
+from app.core.storage import Folder, storage_of
 from app.settings import SettingsError, load
 from tests.core.bucket_server import BucketServer, bucket_server
 

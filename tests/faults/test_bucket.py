@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from app.automation import housekeeping
 from app.backup.putting_back import put_back
 from app.backup.taking import take
+from app.core.blobs import StorageAway
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
-from app.core.storage import Folder, StorageAway, storage
+from app.core.storage import Folder, storage
 from app.mail import receiving
 from app.mail.models import InboundEmail, InboundState
 from app.tickets.models import Attachment

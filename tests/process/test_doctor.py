@@ -20,8 +20,8 @@ from app.core.sealing import seal
 from app.core.storage import Folder, storage
 from app.integrations.models import Webhook
 from app.mail.models import Incoming, MailboxPoll
-from app.process import doctor, doctor_desk
-from app.process.doctor import Finding, Level
+from app.process import doctor, doctor_desk, findings
+from app.process.findings import Finding, Level
 from app.settings import Settings, load
 from app.tickets.history_models import TicketEvent
 from app.tickets.models import Attachment
@@ -60,7 +60,7 @@ def ask(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -93,10 +93,10 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
 
 def test_whatever_breaks_a_look_is_a_finding(tmp_path: Path) -> None:
     def broken(_: Settings) -> Iterator[Finding]:
-        yield doctor.fine("First", "went well")
+        yield findings.fine("First", "went well")
         raise RuntimeError("no idea\nat all")
 
-    found = list(doctor.careful("Second", broken, load({"DESKHAND_DATA_DIR": str(tmp_path)})))
+    found = list(findings.careful("Second", broken, load({"DESKHAND_DATA_DIR": str(tmp_path)})))
     assert [one.about for one in found] == ["First", "Second"]
     assert wrongs(found) == ["cannot be looked at: no idea"]
 

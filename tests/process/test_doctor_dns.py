@@ -12,7 +12,7 @@ from flask import Flask
 from app.core.db import db
 from app.mail import signing_keys
 from app.process import doctor_dns
-from app.process.doctor import Level
+from app.process.findings import Level
 from app.settings import Settings
 from tests.factories import make_mailbox
 from tests.mail.name_server import Names, name_server
