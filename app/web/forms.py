@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import request
 from flask_wtf import FlaskForm
-from wtforms import Field, Form, SelectMultipleField
+from werkzeug.datastructures import CombinedMultiDict, FileStorage, MultiDict
+from wtforms import Field, FileField, Form, SelectMultipleField
 from wtforms.validators import ValidationError
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -41,6 +43,21 @@ class BaseForm(FlaskForm):
         def get_translations(self, form: Form) -> _Words:
             """Its messages in the desk's words."""
             return _Words()
+
+        def wrap_formdata(self, form: Form, formdata: Any) -> Any:
+            """What a browser sends: text, and files for the fields that take some.
+
+            A file under another field's name, or a body of JSON, would be no text to its checks.
+            """
+            if formdata is None or isinstance(formdata, MultiDict):
+                return formdata
+            if request.method not in ("POST", "PUT", "PATCH", "DELETE"):
+                return None
+            takers = [field.name for field in form if isinstance(field, FileField)]
+            files: MultiDict[str, FileStorage] = MultiDict()
+            for name in takers:
+                files.setlist(name, request.files.getlist(name))
+            return CombinedMultiDict((files, request.form))
 
     def __init__(self, **options: Any) -> None:
         self.problem = ""  # what is wrong with the whole

@@ -24,7 +24,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 def test_every_field_of_every_form(app: Flask, world: World) -> None:
-    """Forms as they are rendered; one field is hostile, the others as the page has them."""
+    """Forms as they are rendered; one field is hostile, the others as the page has them.
+
+    Hostile are texts, a file where text is asked for, and JSON where a form is.
+    """
     done = set()
     for name in ("guest", "customer", "agent", "nobody", "admin"):  # each form once
         intruder = world.of(name)
@@ -69,6 +72,14 @@ def _attack(intruder: Intruder, action: str, method: str, fields: dict[str, str]
                     intruder.open(action, method="POST", data=sent)
                 else:
                     intruder.open(action, query_string={**usual, name: value[:3_000]})
+            if method == "post":
+                file = (BytesIO(b"a file, no text"), "a.txt")
+                intruder.open(action, method="POST", data={**usual, name: file})
+    if method == "post":
+        with undone():
+            for body in (dict.fromkeys(fields, 5), {name: [{}] for name in fields}, [1], 5):
+                token = {"X-CSRFToken": intruder.csrf_token}
+                intruder.open(action, method="POST", json=body, headers=token)
 
 
 def test_names_of_files(world: World) -> None:
