@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import Blueprint, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from app.accounts import passwords, presence, sign_in, tokens
+from app.accounts import links, passwords, presence, sign_in, tokens
 from app.accounts.access import agent_required, current_person, signed_in
 from app.accounts.forms import PasswordForm, PresenceForm, ProfileForm, TokenForm
 from app.accounts.models import LoginSession, Person, Presence
@@ -92,6 +92,7 @@ def change_password() -> ResponseReturnValue:
     password_hash = passwords.hash_password(form.password.data)
     begin_write()
     person.password_hash = password_hash
+    links.end_all(person.id, now=utcnow())
     sign_in.end_sessions(person.id, keep=sign_in.current_session_id())
     db.session.commit()
     flash("Your password is changed. All other browsers are signed out.", "success")

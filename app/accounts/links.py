@@ -88,7 +88,7 @@ def find(key: str, purpose: LinkPurpose, *, now: datetime) -> OneTimeLink:
             OneTimeLink.expires_at > now,
         )
     )
-    if link is None or (link.person_id is not None and not _is_active(link.person_id)):
+    if link is None or (link.person_id is not None and not _is_theirs(link)):
         raise DeadLink
     return link
 
@@ -107,6 +107,13 @@ def use(link: OneTimeLink, *, now: datetime) -> None:
     db.session.execute(same.where(kin, OneTimeLink.purpose == link.purpose))
     if link.address:
         people.prove(link.address, person_id=link.person_id, now=now)
+
+
+def end_all(person_id: int, *, now: datetime) -> None:
+    """Let no link work that was made for somebody: whoever changes a password may do so because
+    another one reads their mail."""
+    theirs = sa.update(OneTimeLink).where(OneTimeLink.person_id == person_id)
+    db.session.execute(theirs.where(OneTimeLink.used_at.is_(None)).values(used_at=now))
 
 
 def mail(purpose: LinkPurpose, address: str, *, now: datetime) -> None:
@@ -162,5 +169,9 @@ def pretend(*, now: datetime) -> None:
     ring(Job.SEND_OUTBOX)
 
 
-def _is_active(person_id: int) -> bool:
-    return bool(db.session.scalar(sa.select(Person.is_active).where(Person.id == person_id)))
+def _is_theirs(link: OneTimeLink) -> bool:
+    """Whether its person is active, and has the address to which it went still."""
+    found = sa.select(Person.is_active).where(Person.id == link.person_id)
+    if link.address:
+        found = found.join(PersonEmail).where(PersonEmail.address == link.address)
+    return bool(db.session.scalar(found))

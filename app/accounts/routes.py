@@ -156,6 +156,7 @@ def reset() -> ResponseReturnValue:
     begin_write()
     person = _use(link)
     person.password_hash = password_hash
+    links.end_all(person.id, now=utcnow())
     sign_in.end_sessions(person.id)
     answer = enter(person, _home(person))
     db.session.commit()

@@ -180,6 +180,54 @@ def test_a_link_to_somebody_deactivated_is_dead(client: FlaskClient) -> None:
     assert client.post("/login/confirmation", data=data).status_code == 404
 
 
+@pytest.mark.parametrize("purpose", ["sign_in", "password_reset", "invitation"])
+def test_a_link_to_an_address_that_was_taken_away_is_dead(
+    client: FlaskClient, purpose: str
+) -> None:
+    """A typing error in an invitation would else make an agent of a stranger for a week."""
+    agent = make_agent("jo@exmaple.com")
+    agent.emails.append(PersonEmail(address="jo@example.com"))
+    key = LinkPurpose(purpose)
+    path = links.make(key, person_id=agent.id, address="jo@exmaple.com", now=utcnow())
+    db.session.commit()
+    assert client.get(path).status_code == 200
+    wrong, right = sorted(agent.emails, key=lambda email: not email.is_main)
+    agent.emails.remove(wrong)
+    db.session.flush()
+    right.is_main = True
+    db.session.commit()
+    assert client.get(path).status_code == 404
+
+
+def test_a_new_password_ends_every_link_that_was_mailed_before(
+    client: FlaskClient, sign_in: SignIn
+) -> None:
+    """Whoever reads somebody's mail has asked for them, and keeps them for later."""
+    old = "the password until now"
+    ana = make_person("ana@example.com", password_hash=passwords.hash_password(old))
+    other = make_person("bo@example.com")
+    made = [
+        links.make(purpose, person_id=ana.id, address=ana.email, now=utcnow())
+        for purpose in (LinkPurpose.SIGN_IN, LinkPurpose.PASSWORD_RESET)
+    ]
+    foreign = links.make(LinkPurpose.SIGN_IN, person_id=other.id, now=utcnow())
+    db.session.commit()
+    sign_in(client, ana)
+    form = {"current": old, "password": NEW}
+    form["csrf_token"] = token_of(client, "/account/")
+    assert client.post("/account/password", data=form).status_code == 303
+    assert [client.get(path).status_code for path in made] == [404, 404]
+    assert client.get(foreign).status_code == 200
+
+    first, second = (
+        links.make(purpose, person_id=ana.id, address=ana.email, now=utcnow())
+        for purpose in (LinkPurpose.PASSWORD_RESET, LinkPurpose.SIGN_IN)
+    )
+    db.session.commit()
+    assert post(client, first, password=NEW, again=NEW) == (303, "/tickets")
+    assert client.get(second).status_code == 404
+
+
 def test_the_key_is_kept_as_a_hash_alone(client: FlaskClient) -> None:
     make_person("ana@example.com")
     db.session.commit()
