@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -32,6 +32,8 @@ from app.web.ordering import asked_order
 LIST = "/desk/views"
 ID = f"<int(max={MOST_ID}):view_id>"
 LISTS = {"own": "Mine", "team": "The team's"}
+FILTERS = {field.name for field in fields(TicketFilters)} - {"limit", "page", "cursor"}
+LONGEST_QUERY = 100_000  # characters: more than the longest lists have
 
 
 class ViewForm(BaseForm):
@@ -221,9 +223,12 @@ def _save(view: View | None) -> ResponseReturnValue:
 
 
 def _lists(query: str) -> dict[str, list[str]]:
-    """A query string as `from_view` takes it: the values of each name."""
-    found = MultiDict(parse_qsl(query)).to_dict(flat=False)
-    return {name: values for name, values in found.items() if name not in ("page", "cursor")}
+    """A query string as `from_view` takes it: the values of each filter.
+
+    Of others there may be hundreds of thousands, and each is looked at while nobody else writes.
+    """
+    found = MultiDict(parse_qsl(query[:LONGEST_QUERY]))
+    return {name: found.getlist(name) for name in FILTERS if name in found}
 
 
 def _page(form: ViewForm, view: Any, *, status: int = 200) -> ResponseReturnValue:
