@@ -12,7 +12,6 @@ from app.accounts.models import Person
 from app.admin.forms import AdminForm, line
 from app.admin.resource import ListRow, Query, Resource
 from app.core import audit
-from app.core.audit import Facts
 from app.core.db import db
 from app.core.errors import Invalid
 from app.mail import blocking
@@ -55,24 +54,19 @@ def _save(
     if other is not None and other is not blocked:
         message = f"{pattern} is blocked already."
         raise Invalid(message, {"pattern": message})
-    before: Facts = _facts(blocked) if blocked else {}
     if blocked is None:
-        blocked = blocking.block(pattern, reason=reason, by_id=by.id, now=now)
-    else:
-        blocked.pattern, blocked.reason = pattern, reason
-        db.session.flush()
-    after = _facts(blocked)
-    audit.note("blocked sender", blocked.id, pattern, before=before, after=after, by=by, now=now)
+        return blocking.block(pattern, reason=reason, by=by, now=now)
+    before = blocking.facts(blocked)
+    blocked.pattern, blocked.reason = pattern, reason
+    db.session.flush()
+    after = blocking.facts(blocked)
+    audit.note(blocking.THING, blocked.id, pattern, before=before, after=after, by=by, now=now)
     return blocked
-
-
-def _facts(blocked: BlockedSender) -> Facts:
-    return {"Address or domain": blocked.pattern, "Reason": blocked.reason}
 
 
 BLOCKED = Resource(
     path="blocked-senders",
-    one="blocked sender",
+    one=blocking.THING,
     many="Blocked senders",
     lead="Mail from these is kept in the ledger, but not read. To read it again, delete the line.",
     guard=supervisor_required,
@@ -82,7 +76,7 @@ BLOCKED = Resource(
     form=_form,
     save=_save,
     name=lambda blocked: blocked.pattern,
-    facts=_facts,
+    facts=blocking.facts,
     is_replaceable=False,
     delete_words=lambda blocked: f"Mail from {blocked.pattern} will be read again.",
 )

@@ -56,7 +56,7 @@ def decide(ticket: Ticket, held_id: int, decision: str, *, by: Person, now: date
         told = f"{by.display_name} discarded the mail from {who}"
         if blocks:
             why = f"Held on {ticket.number}"
-            blocking.block(held.from_address, reason=why, by_id=by.id, now=now)
+            blocking.block(held.from_address, reason=why, by=by, now=now)
             told += f" and blocked {held.from_address}"
     elif state is HeldState.SPLIT:
         number = _split(ticket, held, email, now=now)

@@ -32,7 +32,7 @@ def mark(ticket: Ticket, *, block: str, by: Person, now: datetime) -> str:
     told = f"{by.display_name} marked it as spam"
     pattern = _pattern(ticket, block)
     if pattern:
-        blocking.block(pattern, reason=f"Spam: {ticket.number}", by_id=by.id, now=now)
+        blocking.block(pattern, reason=f"Spam: {ticket.number}", by=by, now=now)
         told += f" and blocked {pattern}"
     record(ticket, EventKind.SPAM, by=by, now=now, new=told)
     return f"{ticket.number} is cancelled as spam" + (

@@ -6,14 +6,17 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from app.core import audit
+from app.core.audit import Actor, Facts
 from app.core.cache import reference
 from app.core.db import db
-from app.core.errors import Invalid, NotFound
+from app.core.errors import Invalid
 from app.core.settings_store import setting
 from app.mail import mailboxes
 from app.mail.models import BlockedSender
 from app.mail.parsing import ParsedEmail
 
+THING = "blocked sender"
 WRONG = "Enter an address such as name@example.com, or a domain such as example.com."
 
 
@@ -28,7 +31,7 @@ def blocked_by(address: str) -> str:
     return next((domain for domain in parents if domain in patterns), "")
 
 
-def block(pattern: str, *, reason: str = "", by_id: int | None, now: datetime) -> BlockedSender:
+def block(pattern: str, *, reason: str = "", by: Actor | None, now: datetime) -> BlockedSender:
     """Read no more mail of an address, or of a domain with all below it. Twice is once.
 
     Raises:
@@ -38,11 +41,20 @@ def block(pattern: str, *, reason: str = "", by_id: int | None, now: datetime) -
     row = find(pattern)
     if row is None:
         row = BlockedSender(
-            pattern=pattern, reason=reason[:300], created_by_id=by_id, created_at=now
+            pattern=pattern,
+            reason=reason[:300],
+            created_by_id=by.id if by else None,
+            created_at=now,
         )
         db.session.add(row)
         db.session.flush()
+        audit.note(THING, row.id, pattern, before={}, after=facts(row), by=by, now=now)
     return row
+
+
+def facts(row: BlockedSender) -> Facts:
+    """It in words, for the audit log."""
+    return {"Address or domain": row.pattern, "Reason": row.reason}
 
 
 def checked(pattern: str) -> str:
@@ -65,19 +77,6 @@ def checked(pattern: str) -> str:
 def find(pattern: str) -> BlockedSender | None:
     """The row of exactly this address or domain."""
     return db.session.scalar(sa.select(BlockedSender).where(BlockedSender.pattern == pattern))
-
-
-def unblock(pattern: str) -> None:
-    """Read this sender's mail again; what was ignored meanwhile stays in the ledger.
-
-    Raises:
-        NotFound: it is not blocked.
-    """
-    row = find(pattern.strip().lower())
-    if row is None:
-        raise NotFound("This sender is not blocked.")
-    db.session.delete(row)
-    db.session.flush()
 
 
 def called_spam(mail: ParsedEmail) -> str:

@@ -60,7 +60,7 @@ def test_what_cannot_be_blocked_is_said_beside_the_field(
     client: FlaskClient, sue: Person, pattern: str, told: str
 ) -> None:
     make_mailbox("support@desk.example")
-    blocking.block("bad.example", by_id=None, now=utcnow())
+    blocking.block("bad.example", by=None, now=utcnow())
     db.session.commit()
     answer = post(client, f"{LIST}/new", {"pattern": pattern})
     assert answer.status_code == 422

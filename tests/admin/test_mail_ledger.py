@@ -151,7 +151,7 @@ def test_what_is_on_a_ticket_is_not_read_twice(client: FlaskClient, ada: Person)
 
 
 def test_reading_again_lets_a_blocked_sender_through(client: FlaskClient, ada: Person) -> None:
-    blocking.block("customer.example", by_id=None, now=NOW)
+    blocking.block("customer.example", by=None, now=NOW)
     email = deliver(raw("Let me in", subject="Let me in"))
     assert email.state is InboundState.IGNORED
     path = f"/admin/mail/ledger/{email.id}"

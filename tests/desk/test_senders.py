@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from app.accounts.models import Person, PersonEmail
+from app.core.audit import AuditEntry
 from app.core.clock import utcnow
 from app.core.db import db
 from app.mail import blocking, failing
@@ -145,6 +146,8 @@ def test_spam_is_cancelled_and_its_sender_blocked(
     assert blocking.blocked_by(ANN) == ANN
     assert db.session.scalars(sa.select(OutboundEmail)).all() == []
     assert "marked it as spam and blocked" in page(client, ticket)
+    line = db.session.scalars(sa.select(AuditEntry)).one()
+    assert (line.actor_id, line.action, line.thing_name) == (agent.id, "created", ANN)
     assert post(client, ticket, "spam", block="address") == 409
 
 
