@@ -276,7 +276,9 @@ def comments(ticket_id: int, *, before: int | None = None) -> tuple[list[OwnComm
     are older ones; one statement."""
     wanted = OWN_COMMENTS
     if before is not None:
-        older = sa.select(Comment.created_at, Comment.id).where(Comment.id == before)
+        # Of others, too, this would tell when they were written: notes, and other people's.
+        shown = Comment.id == before, Comment.ticket_id == ticket_id, SHOWN_TO_CUSTOMERS
+        older = sa.select(Comment.created_at, Comment.id).where(*shown)
         wanted = wanted.where(sa.tuple_(Comment.created_at, Comment.id) < older.scalar_subquery())
     rows = db.session.execute(wanted, {"ticket_id": ticket_id}).all()
     found = [OwnComment(**row._mapping) for row in rows[:COMMENTS]]

@@ -9,12 +9,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.accounts.models import Person
-from app.core.clock import utcnow
 from app.core.db import db
 from app.tickets.catalog_models import CustomField, Tag
-from app.tickets.models import Participant, Ticket
-from app.tickets.words import ParticipantKind
-from tests.factories import bearer, make_agent, make_group, make_person, make_ticket
+from app.tickets.models import Ticket
+from tests.factories import (
+    bearer,
+    make_agent,
+    make_group,
+    make_participant,
+    make_person,
+    make_ticket,
+)
 
 V1 = "/api/v1"
 
@@ -137,9 +142,7 @@ def test_who_takes_part_is_not_told_the_address_of_who_asks(
 ) -> None:
     """The portal shows names alone, and each gets a mail of their own."""
     friend = make_person("friend@elsewhere.example")
-    kind = ParticipantKind.FOLLOWER
-    row = Participant(ticket_id=ticket.id, person_id=friend.id, kind=kind, created_at=utcnow())
-    db.session.add(row)
+    make_participant(ticket, friend)
     path = f"{V1}/tickets/{ticket.number}"
     seen = client.get(path, headers=bearer(friend)).get_json()["requester"]
     assert (seen["name"], seen["email"]) == ("Ann", "")

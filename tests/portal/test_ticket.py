@@ -18,7 +18,7 @@ from app.mail.models import OutboundEmail
 from app.sla.models import SlaTerms
 from app.tickets.catalog_models import CustomField
 from app.tickets.models import Attachment, Comment, Participant, SlaClock, Ticket
-from app.tickets.words import AuthorKind, ClockState, Source, Status, Target
+from app.tickets.words import AuthorKind, ClockState, Source, Status, Target, Visibility
 from tests.factories import (
     make_agent,
     make_comment,
@@ -282,6 +282,17 @@ def test_many_messages_have_pages(customer: Customer) -> None:
         path = older[1] if older else ""
     assert path == ""
     assert sorted(map(int, seen)) == list(range(120))
+
+
+def test_a_page_begins_at_no_message_that_its_reader_may_not_see(customer: Customer) -> None:
+    """It would tell when internal notes, and messages on others' tickets, were written."""
+    ticket, agent = make_ticket(), make_agent()
+    make_comment(ticket, ticket.requester, "shown to everybody")
+    note = make_comment(ticket, agent, visibility=Visibility.INTERNAL)
+    foreign = make_comment(make_ticket(), agent)
+    for hidden in (note, foreign):
+        page = customer(ticket.requester).get(f"/tickets/{ticket.number}?before={hidden.id}")
+        assert "shown to everybody" not in page.text
 
 
 @pytest.mark.parametrize("value", ["-1", "x", "9" * 30, "1.5", "\0"])
