@@ -34,7 +34,8 @@ def take(path: Path, *, with_secret_key: bool = True) -> dict[str, Any]:
         OSError: the file cannot be written; nothing is left of it.
     """
     draft = path.with_name(f".{path.name}.unfinished")
-    descriptor = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    draft.unlink(missing_ok=True)  # of one that was killed, or put there to read along
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             with tarfile.open(draft, "w", fileobj=file) as tar:

@@ -210,6 +210,19 @@ def test_the_secret_key_can_be_left_out(desk: Desk, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
+def test_nobody_reads_along_who_knew_the_name(desk: Desk, tmp_path: Path) -> None:
+    """In a folder where others write, such as /tmp, the draft's name may be taken."""
+    lure, file = tmp_path / "lure", tmp_path / "all.backup"
+    lure.write_text("mine")
+    lure.chmod(0o666)
+    os.link(lure, tmp_path / ".all.backup.unfinished")
+    desk.do("backup", str(file))
+    assert lure.read_text() == "mine"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("desk", DATABASES, indirect=True)
 def test_a_backup_is_of_one_moment_while_others_write(desk: Desk, tmp_path: Path) -> None:
     file = tmp_path / "all.backup"
