@@ -14,7 +14,11 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 
-SECONDS = 120  # for all to come up, and for each to end
+import sqlalchemy as sa
+
+from app.core.db import close_session, is_busy
+
+SECONDS = 240  # for all to come up, and for each to end
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
@@ -46,6 +50,18 @@ def _politely(work: Callable[..., None], *arguments: Any) -> None:
     """Whoever watches them gets its turn, however busy they keep the machine."""
     os.nice(3)
     work(*arguments)
+
+
+def patiently(act: Callable[[], Any]) -> Any:
+    """What *act* returns, once the database has a turn for it: here many ask at the same moment."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            return act()
+        except sa.exc.OperationalError as error:
+            close_session()
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise
 
 
 def wait_for(count: Callable[[], int], enough: int) -> None:

@@ -12,6 +12,7 @@ from app.core.db import begin_write, close_session, db
 from app.routing import waiting
 from app.settings import load
 from app.tickets.words import Priority, Source
+from tests.forks import patiently
 
 
 def open_tickets(environ: dict[str, str], start: Barrier, name: str, count: int) -> None:
@@ -26,15 +27,19 @@ def open_tickets(environ: dict[str, str], start: Barrier, name: str, count: int)
                 source=Source.WEB,
                 priority=list(Priority)[n % 4],
             )
-            cache.forget_stamp()
-            begin_write()
-            take_in(new, now=utcnow())
-            db.session.commit()
-            close_session()
+            patiently(lambda new=new: _open(new))
+
+
+def _open(new: NewTicket) -> None:
+    cache.forget_stamp()
+    begin_write()
+    take_in(new, now=utcnow())
+    db.session.commit()
+    close_session()
 
 
 def hand_out(environ: dict[str, str], start: Barrier) -> None:
     """Hand out what waits."""
     with create_app(load(environ)).app_context():
         start.wait()
-        waiting.hand_out(utcnow())
+        patiently(lambda: waiting.hand_out(utcnow()))
