@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
+from functools import cached_property
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -64,34 +65,35 @@ class Chart:
 
 
 class Linker:
-    """Makes the links of one report."""
+    """Makes the links of one report, or of one row of it.
+
+    Attributes:
+        query: the period and cut as a query string.
+    """
 
     def __init__(self, period: Period, cut: Cut) -> None:
-        self.period, self.cut = period, cut
+        days = [("start", period.first.isoformat()), ("end", period.last.isoformat())]
+        self.query = urlencode([*days, *cut.pairs()])
 
-    def query(self, cut: Cut | None = None, **more: str) -> str:
-        """The period and cut as a query string."""
-        days = {"start": self.period.first.isoformat(), "end": self.period.last.isoformat()}
-        pairs = [*more.items(), *days.items(), *(self.cut if cut is None else cut).pairs()]
-        return urlencode(pairs)
-
-    def list(self, measure: str, cut: Cut | None = None) -> str:
+    def list(self, measure: str) -> str:
         """Where the tickets of a number are."""
-        return f"{LIST}?{self.query(cut, measure=measure)}"
+        return f"{LIST}?measure={measure}&{self.query}"
 
-    def number(self, measure: str, count: int, cut: Cut | None = None) -> Number:
+    def export(self, measure: str) -> str:
+        """The same as CSV."""
+        return f"{EXPORT}?measure={measure}&{self.query}"
+
+    def number(self, measure: str, count: int) -> Number:
         """A count with its list."""
-        return Number(f"{count:,}", self.list(measure, cut) if count else "")
+        return Number(f"{count:,}", self.list(measure) if count else "")
 
-    def rate(self, measure: str, share: float | None, cut: Cut | None = None) -> Number:
+    def rate(self, measure: str, share: float | None) -> Number:
         """A share with the list of what it is a share of."""
-        return Number("–") if share is None else Number(percent(share), self.list(measure, cut))
+        return Number("–") if share is None else Number(percent(share), self.list(measure))
 
-    def time(self, measure: str, seconds: float | None, cut: Cut | None = None) -> Number:
+    def time(self, measure: str, seconds: float | None) -> Number:
         """A time with the list of the tickets that took it."""
-        if seconds is None:
-            return Number("–")
-        return Number(duration(seconds), self.list(measure, cut))
+        return Number("–") if seconds is None else Number(duration(seconds), self.list(measure))
 
 
 def percent(share: float) -> str:
@@ -125,8 +127,8 @@ def definitions() -> dict[str, tuple[str, str]]:
 class Page:
     """What the template of a report asks for."""
 
-    def __init__(self, report: Report, link: Linker) -> None:
-        self.report, self.link = report, link
+    def __init__(self, report: Report) -> None:
+        self.report, self.link = report, Linker(report.period, report.cut)
 
     @property
     def cards(self) -> list[Card]:
@@ -249,12 +251,13 @@ class Page:
             )
         return found
 
-    @property
+    @cached_property
     def steps(self) -> list[tuple[str, Number, Number, Number]]:
         """Each step: label, created, resolved, open at its end."""
         found = []
         for moment in self.report.steps:
-            link = self._linker(moment.step.first, moment.step.last)
+            period = Period(moment.step.first, moment.step.last, self.report.period.zone)
+            link = Linker(period, self.report.cut)
             found.append(
                 (
                     moment.step.label,
@@ -264,10 +267,6 @@ class Page:
                 )
             )
         return found
-
-    def _linker(self, first: date, last: date) -> Linker:
-        period = Period(first, last, self.report.period.zone)
-        return Linker(period, self.report.cut)
 
     @property
     def flow_chart(self) -> Chart:
@@ -338,15 +337,15 @@ class Page:
         ]
 
     def _line(self, dimension: str, line: Line) -> list[Number]:
-        link, cut = self.link, self.report.cut.within(dimension, line.key)
+        link = Linker(self.report.period, self.report.cut.within(dimension, line.key))
         return [
-            link.number("created", line.created, cut),
-            link.number("resolved", line.resolved, cut),
-            link.number("backlog", line.backlog, cut),
-            link.time("answered", line.first_response.mean, cut),
-            link.time("resolved", line.resolution.mean, cut),
-            link.rate("sla", line.compliance.rate, cut),
-            link.number("sla_missed", line.compliance.missed, cut),
+            link.number("created", line.created),
+            link.number("resolved", line.resolved),
+            link.number("backlog", line.backlog),
+            link.time("answered", line.first_response.mean),
+            link.time("resolved", line.resolution.mean),
+            link.rate("sla", line.compliance.rate),
+            link.number("sla_missed", line.compliance.missed),
         ]
 
 

@@ -17,7 +17,6 @@ from app.reports import cuts, export, figures, periods, tickets
 from app.reports.cuts import Cut
 from app.reports.measures import LEFT_OUT, MEASURES, Measure
 from app.reports.pages import (
-    EXPORT,
     INDEX,
     Linker,
     Page,
@@ -48,8 +47,7 @@ def index() -> ResponseReturnValue:
     except Invalid as error:
         period, cut = periods.preset(periods.DEFAULT, now=now, zone=zone), Cut()
         problem = error.message
-    link = Linker(period, cut)
-    page = Page(figures.report(period, cut, now=now), link)
+    page = Page(figures.report(period, cut, now=now))
     body = render_template(
         "reports/index.html",
         page=page,
@@ -63,8 +61,8 @@ def index() -> ResponseReturnValue:
         definitions=definitions(),
         left_out=LEFT_OUT,
         problem=problem,
-        all_path=f"{INDEX}?{Linker(period, Cut()).query()}",
-        export_path=f"{EXPORT}?{link.query(measure='handled')}",
+        all_path=f"{INDEX}?{Linker(period, Cut()).query}",
+        export_path=page.link.export("handled"),
     )
     return body, 400 if problem else 200
 
@@ -89,8 +87,8 @@ def listing() -> ResponseReturnValue:
         rows=rows,
         total=total,
         left_out=LEFT_OUT,
-        report_path=f"{INDEX}?{link.query()}",
-        export_path=f"{EXPORT}?{link.query(measure=measure.key)}",
+        report_path=f"{INDEX}?{link.query}",
+        export_path=link.export(measure.key),
         page=Pages(
             text=f"{len(rows):,} of {total:,}",
             previous=first if before else None,

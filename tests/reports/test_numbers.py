@@ -17,7 +17,7 @@ from app.reports import cuts, figures, pages, tickets
 from app.reports.cuts import Cut
 from app.reports.figures import Report
 from app.reports.measures import MEASURES
-from app.reports.pages import Linker, Number, Page
+from app.reports.pages import Number, Page
 from app.reports.periods import Period
 from app.reports.routes import _asked
 from app.tickets.models import Ticket
@@ -80,7 +80,7 @@ def numbers_of(page: Page) -> Iterator[tuple[Number, str]]:
 def test_every_number_on_the_page_is_as_long_as_its_list(app: Flask, desk: RandomDesk) -> None:
     report = figures.report(PERIOD, Cut(), now=desk.end)
     checked = 0
-    for number, _ in numbers_of(Page(report, Linker(PERIOD, Cut()))):
+    for number, _ in numbers_of(Page(report)):
         if not number.path:
             assert number.text in ("0", "–")
             continue
@@ -207,7 +207,7 @@ def test_a_report_without_tickets_has_no_rates_and_no_times(app: Flask) -> None:
     assert report.total.compliance.rate is None
     assert report.reopen_rate is None
     assert report.total.resolution.calendar == figures.Spread()
-    assert "No SLA target was met or missed." in Page(report, Linker(PERIOD, Cut())).summary
+    assert "No SLA target was met or missed." in Page(report).summary
 
 
 @pytest.mark.parametrize(
