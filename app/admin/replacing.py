@@ -6,6 +6,7 @@ counted and moved without a line here; what is named inside JSON is listed below
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,8 @@ from app.tickets import replacing as tickets
 from app.tickets.catalog_models import Category, CustomField, Macro, Subcategory, Tag, View
 
 MOST = 1_000  # tickets counted; "1,000+" says enough
+MOST_NAMES = 3  # of each kind of what is there in small numbers
+MANY = {"ticket", "ticket_tag", "person", "person_skill", "article"}  # counted alone
 
 WORDS = {
     "article": ("article", "articles"),
@@ -80,7 +83,7 @@ class Uses:
     """By what a thing is used.
 
     Attributes:
-        text: "12 tickets and 2 assignment rules", "" where it is used by nothing.
+        text: "12 tickets and 1 assignment rule (Invoices)", "" where it is used by nothing.
         is_needed: something has to take its place before it can go.
     """
 
@@ -89,7 +92,7 @@ class Uses:
 
 
 def uses(thing: Any) -> Uses:
-    """Count what uses *thing*: one statement, and one for each kind of JSON that may name it."""
+    """Count and name what uses *thing*: two statements, and one for each kind of JSON."""
     kind = type(thing)
     parts = [
         sa.select(sa.literal(table.name).label("name"), _capped(column, thing.id).label("count"))
@@ -99,16 +102,18 @@ def uses(thing: Any) -> Uses:
     if parts:
         for name, count in db.session.execute(sa.union_all(*parts)):
             counts[name] = counts.get(name, 0) + count
+    names = _names(thing)
     for mention in MENTIONS.get(kind, ()):
         name = mention.model.__tablename__
         rows = db.session.scalars(sa.select(mention.model))
-        named = sum(mention.names(row, thing) for row in rows)
-        counts[name] = max(counts.get(name, 0), named)  # often the same rows
+        named = [row for row in rows if mention.names(row, thing)]
+        counts[name] = max(counts.get(name, 0), len(named))  # often the same rows
+        names[name] |= {row.name for row in named if getattr(row, "name", "") and not _is_own(row)}
     used = {name: count for name, count in counts.items() if count}
     order = sorted(
         used, key=lambda name: (name not in ("ticket", "ticket_tag"), WORDS[name][0].lower())
     )
-    text = _listed([_counted(name, used[name]) for name in order])
+    text = _listed([_counted(name, used[name], sorted(names[name])) for name in order])
     return Uses(text, bool(set(used) - LOOSE.get(kind, set())))
 
 
@@ -213,11 +218,42 @@ def _choose(message: str) -> Invalid:
     return Invalid(message, {"instead": message})
 
 
-def _counted(name: str, count: int) -> str:
+def _names(thing: Any) -> defaultdict[str, set[str]]:
+    """What those are called that point at *thing*, by their table; one statement."""
+    parts = []
+    for table, column in references(type(thing)):
+        if table.name in MANY:
+            continue
+        owner, rows = table, sa.select(sa.literal(table.name)).where(column == thing.id)
+        if len(table.primary_key) > 1:  # it joins *thing* to what has a name
+            [key] = [key for key in table.foreign_keys if key.parent is not column]
+            owner = key.column.table
+            rows = rows.where(key.parent == key.column)
+        called = next(
+            (owner.c[key] for key in ("address", "name", "label") if key in owner.c), None
+        )
+        if called is not None:
+            parts.append(rows.add_columns(called).where(called != "").limit(MOST_NAMES + 1))
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    if parts:
+        each = [sa.select(part.subquery()) for part in parts]  # SQLite: a limit of each of them
+        for table_name, name in db.session.execute(sa.union_all(*each)):
+            found[table_name].add(name)
+    return found
+
+
+def _is_own(row: Any) -> bool:
+    """Whether it is one person's, and so no business of others: a view of their own."""
+    return getattr(row, "owner_id", None) is not None
+
+
+def _counted(name: str, count: int, names: list[str]) -> str:
     one, many = WORDS[name]
     if count > MOST:
         return f"{MOST:,}+ {many}"
-    return f"{count:,} {one if count == 1 else many}"
+    more = ["…"] if names and count > len(names[:MOST_NAMES]) else []
+    named = f" ({', '.join([*names[:MOST_NAMES], *more])})" if names else ""
+    return f"{count:,} {one if count == 1 else many}{named}"
 
 
 def _listed(parts: list[str]) -> str:

@@ -102,7 +102,8 @@ def test_a_skill_that_nothing_uses_goes_at_once(client: FlaskClient, ada: Person
     db.session.commit()
     assert "Nothing uses it." in client.get(f"/admin/skills/{skill.id}/deletion").text
     assert post(client, f"/admin/skills/{skill.id}/deletion", {"instead": ""}).status_code == 303
-    assert "<b>1 category</b>" in client.get(f"/admin/skills/{needed.id}/deletion").text
+    page = client.get(f"/admin/skills/{needed.id}/deletion").text
+    assert f"<b>1 category ({technical.name})</b>" in page
     assert post(client, f"/admin/skills/{needed.id}/deletion", {"instead": ""}).status_code == 303
     assert db.session.query(Skill).count() == 0
     assert technical.skills == []
