@@ -210,6 +210,8 @@ def ingest(mail: Mail, *, now: datetime) -> Outcome:
             return InboundState.QUARANTINED, too_many
         # Held there it would be seen by nobody, and it must not lead a stranger to that ticket.
         return _open(mail, None, now=now, names_over=match)
+    if too_many := _too_many_held(mail, ticket, now=now):
+        return InboundState.QUARANTINED, too_many
     return _hold(mail, ticket, match, why, now=now)
 
 
@@ -231,6 +233,20 @@ def _too_many(mail: Mail, sender: Requester | None, *, now: datetime) -> str:
         return ""
     tickets = "1 ticket" if lately == 1 else f"{lately} tickets"
     return f"Mails of {sender.email} opened {tickets} within an hour, and may {most}."
+
+
+def _too_many_held(mail: Mail, ticket: Ticket, *, now: datetime) -> str:
+    """Why a ticket holds no further mail of strangers for now; "" if it may; one statement.
+
+    Whoever knows a number could else have its whole group mailed without end, in any names.
+    """
+    most = int(setting("comments_an_hour"))
+    lately = sa.select(HeldEmail.id).where(
+        HeldEmail.ticket_id == ticket.id, HeldEmail.created_at > now - timedelta(hours=1)
+    )
+    if mail.is_released or len(db.session.scalars(lately.limit(most)).all()) < most:
+        return ""
+    return f"{ticket.number} holds {most} mails from people new to it within an hour already."
 
 
 def _open(

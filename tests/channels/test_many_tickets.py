@@ -115,3 +115,26 @@ def test_one_ticket_is_one_ticket() -> None:
     change_setting("tickets_an_hour", 1)
     alarm(1)
     assert alarm(2).reason == f"Mails of {ANN} opened 1 ticket within an hour, and may 1."
+
+
+def test_a_ticket_holds_so_many_mails_of_strangers_an_hour() -> None:
+    """Each is told to its assignee or group: anybody could have them mailed without end."""
+    change_setting("comments_an_hour", 3)
+    ticket = make_ticket(make_person(ANN), assignee=make_agent(), created_at=NOW)
+    db.session.commit()
+
+    def stranger(n: int, minutes: int = 0) -> InboundEmail:
+        text = raw(f"Let me in {n}", sender=f"e{n}@evil.example", subject=f"[{ticket.number}] {n}")
+        return deliver(text, NOW + timedelta(minutes=minutes))
+
+    made = [stranger(n) for n in range(5)]
+    assert [mail.state for mail in made] == [InboundState.HELD] * 3 + [InboundState.QUARANTINED] * 2
+    told = sa.select(OutboundEmail).where(OutboundEmail.kind == "mail_held")
+    assert len(db.session.scalars(told).all()) == 3
+    assert ticket.number in made[-1].reason
+    resting.replay(made[-1].id, by=make_agent(), now=NOW)
+    db.session.commit()
+    inbound_email.process_due(lambda: NOW)
+    db.session.expire_all()
+    assert made[-1].state is InboundState.HELD
+    assert stranger(9, minutes=61).state is InboundState.HELD
