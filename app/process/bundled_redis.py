@@ -87,7 +87,7 @@ def answers(socket_path: Path) -> bool:
         return False
 
 
-def wait_until_it_answers(socket_path: Path, *, seconds: float = 10) -> bool:
+def wait_until_it_answers(socket_path: Path, *, seconds: float = 60) -> bool:
     """Wait for the server; False if it does not answer in time."""
     deadline = time.monotonic() + seconds
     while not answers(socket_path):

@@ -64,7 +64,7 @@ def test_one_ticket_and_one_customer_whoever_is_first(shared: Flask) -> None:
     def send(_: int) -> list[int]:
         client, codes = shared.test_client(), []
         for n in range(TIMES):
-            together.wait(30)
+            together.wait(120)
             for path, body in (
                 (f"tickets/external/t{n}", ticket),
                 ("requesters/external/r", asker),

@@ -46,7 +46,7 @@ class Desk:
             env=self._all(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
 
     def do(self, *arguments: str) -> str:
@@ -228,7 +228,7 @@ def test_a_backup_is_of_one_moment_while_others_write(desk: Desk, tmp_path: Path
     file = tmp_path / "all.backup"
     target = "postgresql" if "DESKHAND_DATABASE_URL" in desk.environ else "sqlite"
     with desk.writers():
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while desk.found("writes") < 30:
             assert time.monotonic() < deadline
             time.sleep(0.2)

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from app import create_app
 from app.core.db import begin_write, db
 from app.core.settings_store import change_setting
 from app.settings import load
+from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PASSWORD = "a long pass phrase"
@@ -43,7 +43,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SECONDS = 30  # for whatever is waited for
+SECONDS = 60  # for whatever is waited for
 expect.set_options(timeout=SECONDS * 1000)
 
 
@@ -104,7 +104,7 @@ class Desk:
             capture_output=True,
             text=True,
             check=True,
-            timeout=120,
+            timeout=300,
         ).stdout
 
 
@@ -137,7 +137,7 @@ def outset(folder: Path) -> Iterator[Desk]:
         pytest.skip("needs Chromium (as root: apt-get install chromium)")
     inbox = Inbox()
     smtp_port, port = free_port(), free_port()
-    smtp = Controller(inbox, hostname="127.0.0.1", port=smtp_port)
+    smtp = Controller(inbox, hostname="127.0.0.1", port=smtp_port, ready_timeout=60)
     smtp.start()
     environ = {
         **{key: value for key, value in os.environ.items() if not key.startswith("DESKHAND_")},
@@ -173,28 +173,20 @@ def running(found: Desk) -> Iterator[Path]:
             yield log
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)
 
 
 def wait_until_ready(url: str, log: Path) -> None:
     """Until the desk serves."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=30) as answer:
                 if answer.status == 200:
                     return
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"the desk did not start:\n{log.read_text()[-4000:]}")
-
-
-def free_port() -> int:
-    """A port that nobody uses right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import sign_in
 from tests.browser.test_accessibility import findings
-from tests.browser.test_hand_work import make_tag, make_ticket
+from tests.browser.test_hand_work import choose, make_tag, make_ticket
 
 __all__ = ["make_ticket"]  # a fixture
 
@@ -98,7 +98,7 @@ def test_a_queue_is_worked_by_keys_alone(agent: Page, numbers: list[str]) -> Non
     press("s")
     status = agent.get_by_role("combobox", name="Status")
     expect(status).to_be_focused()
-    agent.keyboard.type("Res")
+    press("r")  # one letter: more have to come quickly
     expect(status).to_have_value("resolved")
     tab_to(agent, agent.get_by_role("button", name="Change 2 tickets"))
     press("Enter")
@@ -118,9 +118,7 @@ def test_a_key_opens_a_menu_and_the_row_keeps_the_focus(agent: Page, numbers: li
         ("a", "priya", row.get_by_title("Priya Raman")),
     ):
         press(key)
-        expect(menu.locator(":focus")).to_be_visible()
-        agent.keyboard.type(chosen)
-        press("Enter")
+        choose(agent, chosen)
         expect(shown.first).to_be_visible()
         expect(menu).to_be_hidden()
         expect(link(agent, numbers[0])).to_be_focused()
@@ -141,9 +139,7 @@ def test_a_key_opens_a_menu_and_the_row_keeps_the_focus(agent: Page, numbers: li
     agent.wait_for_url(f"**/{numbers[0]}")
     for key, chosen, label in (("s", "pend", "Pending"), ("p", "low", "Low")):
         press(key)
-        expect(agent.locator("[popover]:popover-open :focus")).to_be_visible()
-        agent.keyboard.type(chosen)
-        press("Enter")
+        choose(agent, chosen)
         expect(agent.locator(".props")).to_contain_text(label)
         expect(agent.locator("[popover]:popover-open")).to_have_count(0)
     for key in "at":

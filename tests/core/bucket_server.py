@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tests.servers import free_port
+
 BUCKET = "attachments"
 
 
@@ -33,7 +35,7 @@ class BucketServer:
                 stdout=output,
                 stderr=output,
             )
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             while not self._makes_bucket():
                 if time.monotonic() > deadline or self.process.poll() is not None:
                     output.seek(0)
@@ -63,8 +65,6 @@ class BucketServer:
 @contextmanager
 def bucket_server() -> Iterator[BucketServer]:
     """Run one."""
-    from tests.process.test_run import free_port
-
     server = BucketServer(free_port())
     server.start()
     try:

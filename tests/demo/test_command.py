@@ -21,7 +21,7 @@ def _deskhand(folder: Path, *arguments: str, **environ: str) -> subprocess.Compl
         env=plain | {"DESKHAND_DATA_DIR": str(folder), "DESKHAND_LOG_LEVEL": "ERROR"} | environ,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 

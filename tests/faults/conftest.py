@@ -61,9 +61,9 @@ class Running:
             before[:] = [pid for name, pid in children(supervisor).items() if name == part]
             return bool(before)
 
-        wait_until(lives, 60)
+        wait_until(lives)
         os.kill(before[0], signal.SIGKILL)
-        wait_until(lambda: children(supervisor).get(part, before[0]) != before[0], 60)
+        wait_until(lambda: children(supervisor).get(part, before[0]) != before[0])
 
 
 @contextmanager

@@ -76,7 +76,7 @@ class Site:
             request.add_header(name, value)
         began = time.monotonic()
         try:
-            answer: HTTPResponse = self._opener.open(request, timeout=30)
+            answer: HTTPResponse = self._opener.open(request, timeout=60)
         except urllib.error.HTTPError as error:
             answer = error  # type: ignore[assignment]
         with answer:

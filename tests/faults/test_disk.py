@@ -188,7 +188,7 @@ def test_the_database_has_no_place(disk: Path) -> None:
                 env=environment(disk),
                 cwd=ROOT,
                 capture_output=True,
-                timeout=30,
+                timeout=120,
                 check=False,
             )
             assert ingested.returncode == 75

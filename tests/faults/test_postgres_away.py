@@ -176,4 +176,4 @@ def test_a_server_that_hangs_is_not_waited_for_long(impatient: None, tmp_path: P
         client = create_app(load({**environ, "DESKHAND_LOG_LEVEL": "ERROR"})).test_client()
         began = time.monotonic()
         assert client.get("/tickets/new").status_code == 503
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 25

@@ -79,7 +79,7 @@ def test_parts_killed_one_after_the_other(running: Running) -> None:
     assert [subject for subject in customer.accepted if subjects[subject] != 1] == []
     end_leases(desk.folder)
     running.kill("scheduler")  # it rings when it starts
-    wait_until(lambda: queued(desk.folder) == 0, 90)
+    wait_until(lambda: queued(desk.folder) == 0)
     arrived = Counter(mail.message_id for mail in running.inbox.mails)
     told = "\n".join(mail.subject for mail in running.inbox.mails)
     assert [subject for subject in customer.accepted if subject not in told] == []
@@ -88,7 +88,7 @@ def test_parts_killed_one_after_the_other(running: Running) -> None:
 
 @contextmanager
 def database_in(folder: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(folder / "deskhand.db", timeout=20)) as database, database:
+    with closing(sqlite3.connect(folder / "deskhand.db", timeout=60)) as database, database:
         yield database
 
 
@@ -101,7 +101,7 @@ def queued(folder: Path) -> int:
 
 def end_leases(folder: Path) -> None:
     """As if the minutes were over that a dead worker keeps its mail."""
-    wait_until(lambda: queued(folder) <= PARTS.count("worker"), 90)
+    wait_until(lambda: queued(folder) <= PARTS.count("worker"))
     with database_in(folder) as database:
         database.execute("update outbound_email set locked_until = null where state = 'queued'")
 
@@ -118,7 +118,7 @@ def test_stopped_in_the_middle_of_a_mail(running: Running) -> None:
     running.inbox.after_data = slowly
     body = {"subject": "Slow", "description": "Help", "requester": {"email": "ann@c.example"}}
     assert running.api.api("/tickets", body).status == 201
-    assert at_work.wait(20)
+    assert at_work.wait(60)
     parts = children(running.desk.process.pid)
     everyone = [*parts.values(), *web_processes(parts["web"])]
     assert len(everyone) == 7  # Redis, worker, scheduler, fetcher, web server and its processes

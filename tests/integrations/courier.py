@@ -11,7 +11,7 @@ from app.integrations import deliveries
 from worker import aside, jobs
 
 SIGN = "go-home"  # a file in the data folder
-SECONDS = 60
+SECONDS = 240
 
 
 def main(how: str) -> None:

@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -33,11 +35,11 @@ from app.tickets.words import Priority, Source
 from tests import servers
 from tests.integrations.courier import SIGN
 from tests.integrations.hooks import make_webhook
-from tests.receiver import Receiver, receiver
+from tests.receiver import Got, Receiver, receiver, says
 
 TICKETS, CHANGES = 8, 6
 MESSAGES = TICKETS * (CHANGES + 1)
-SECONDS = 60
+SECONDS = 240
 AFTER_LEASE = timedelta(minutes=3)
 
 pytestmark = [pytest.mark.real_commits, pytest.mark.slow]
@@ -95,12 +97,21 @@ def test_a_killed_worker_loses_nothing_and_keeps_the_order(
     desk: tuple[dict[str, str], Receiver],
 ) -> None:
     environ, server = desk
+    killed = threading.Event()
+
+    def answer(handler: BaseHTTPRequestHandler, got: Got) -> None:
+        if len(server.got) > MESSAGES // 4:
+            killed.wait(SECONDS)
+        says()(handler, got)
+
+    server.behave = answer
     _change_tickets()
     close_session()
     with _courier(environ, "deliver") as worker:
         server.wait_for(MESSAGES // 4, SECONDS)
         worker.kill()
         assert worker.wait(SECONDS) == -signal.SIGKILL
+    killed.set()
     assert len(server.got) < MESSAGES
     deliveries.deliver_due(payloads.make, lambda: utcnow() + AFTER_LEASE)
     begin_write()

@@ -32,6 +32,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from imapclient import IMAPClient
 
+from tests.servers import free_port
+
 PASSWORD = "pässword-of-them-all"
 
 # What both 2.3 and 2.4 understand; what was renamed stands in the two below.
@@ -148,7 +150,7 @@ class Dovecot:
     @contextmanager
     def client(self, user: str, folder: str = "INBOX") -> Iterator[IMAPClient]:
         """Another IMAP client, signed in, with that folder open."""
-        with IMAPClient("127.0.0.1", self.port, ssl=False, timeout=10) as client:
+        with IMAPClient("127.0.0.1", self.port, ssl=False, timeout=60) as client:
             client.plain_login(user, PASSWORD)
             if not client.folder_exists(folder):
                 client.create_folder(folder)
@@ -178,12 +180,11 @@ def dovecot() -> Dovecot:
             pytest.fail("needs Dovecot: scripts/dovecot.sh installs it")
         pytest.skip("needs Dovecot (as root: scripts/dovecot.sh)")
     folder = Path(tempfile.mkdtemp(prefix="deskhand-dovecot-"))
-    ports = _free_ports(3)
-    server = Dovecot(folder, *ports)
+    server = Dovecot(folder, free_port(), free_port(), free_port())
     _write_config(server, _version_of(program))
     process = subprocess.Popen([program, "-F", "-c", str(folder / "dovecot.conf")])
     _stop_at_exit(process, folder)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", server.port)) == 0:
@@ -267,18 +268,10 @@ def _make_certificate(folder: Path) -> None:
     )
 
 
-def _free_ports(count: int) -> list[int]:
-    found = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in found]
-    for one in found:
-        one.close()
-    return ports
-
-
 def _stop_at_exit(process: subprocess.Popen[bytes], folder: Path) -> None:
     def stop() -> None:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(stop)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.process.test_run import DESKHAND, environment, free_port
+from tests.process.test_run import DESKHAND, environment
+from tests.servers import free_port
 
 
 class Listener:
@@ -29,7 +30,7 @@ class Listener:
         self.wait_until_it_listens()
 
     def wait_until_it_listens(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline and self.process.poll() is None:
             if self.listens():
                 return
@@ -52,9 +53,9 @@ class Listener:
     def connect(self) -> socket.socket:
         """A connection that nothing was said on yet."""
         if isinstance(self.address, tuple):
-            return socket.create_connection(self.address, timeout=20)
+            return socket.create_connection(self.address, timeout=60)
         client = socket.socket(socket.AF_UNIX)
-        client.settimeout(20)
+        client.settimeout(60)
         try:
             client.connect(self.address)
         except OSError:
@@ -66,11 +67,11 @@ class Listener:
     def client(self) -> Iterator[smtplib.SMTP]:
         """A client that has said hello."""
         if self.listen.startswith("lmtp"):
-            client: smtplib.SMTP = smtplib.LMTP("", timeout=20)
+            client: smtplib.SMTP = smtplib.LMTP("", timeout=60)
             client.connect(*([self.address] if isinstance(self.address, str) else self.address))
         else:
             assert isinstance(self.address, tuple)
-            client = smtplib.SMTP(*self.address, timeout=20)
+            client = smtplib.SMTP(*self.address, timeout=60)
         client.ehlo("mx.example")
         try:
             yield client
@@ -83,7 +84,7 @@ class Listener:
         return self.end()
 
     def end(self) -> int:
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=60)
         return self.process.returncode
 
 

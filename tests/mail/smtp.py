@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from app.mail.parsing import ParsedEmail, parse
+from tests.servers import free_port
 
 
 class Inbox:
@@ -46,9 +46,10 @@ class Inbox:
 def smtp_server() -> Iterator[Inbox]:
     """Serve on a free port of this machine."""
     inbox = Inbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(inbox, hostname="127.0.0.1", port=port, enable_SMTPUTF8=True)
+    port = free_port()
+    controller = Controller(
+        inbox, hostname="127.0.0.1", port=port, enable_SMTPUTF8=True, ready_timeout=60
+    )
     controller.start()
     try:
         inbox.url = f"smtp://127.0.0.1:{port}"

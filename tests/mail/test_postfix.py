@@ -20,8 +20,9 @@ from app.mail.parsing import parse
 from tests import servers
 from tests.faults.conftest import own_app
 from tests.mail.listener import Listener, listener
-from tests.process.test_run import DESKHAND, free_port
+from tests.process.test_run import DESKHAND
 from tests.process.test_supervisor import wait_until
+from tests.servers import free_port
 
 pytestmark = pytest.mark.skipif(
     os.getuid() != 0 or shutil.which("postfix") is None, reason="needs Postfix, and root to run it"
@@ -88,7 +89,7 @@ class Postfix:
 
     def send(self, recipient: str, message_id: str, sender: str = "ada@customer.example") -> None:
         raw = f"From: Ada <{sender}>\r\nSubject: Help\r\nMessage-ID: <{message_id}>\r\n\r\nHelp\r\n"
-        with smtplib.SMTP("127.0.0.1", self.port, timeout=20) as client:
+        with smtplib.SMTP("127.0.0.1", self.port, timeout=60) as client:
             client.sendmail(sender, [recipient], raw)
 
 

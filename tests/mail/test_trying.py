@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +12,7 @@ from app.mail.models import AfterStoring, Security
 from app.mail.trying import try_connection, try_sending
 from tests.mail.dovecot import Dovecot
 from tests.mail.smtp import smtp_server
+from tests.servers import free_port
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -45,9 +45,7 @@ def test_the_step_that_fails_is_the_last_and_says_why(
     assert outcome(account(imap_secret=seal("wrong"))) == [("Connection", True), ("Sign-in", False)]
     untrusted = try_connection(account(imap_security=Security.TLS, imap_port=server.tls_port))
     assert "certificate is not trusted" in untrusted[0].told
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    refused = try_connection(account(imap_security=Security.NONE, imap_port=port))
+    refused = try_connection(account(imap_security=Security.NONE, imap_port=free_port()))
     assert refused[0].told == "Nothing listens on that port of the server."
     unknown = try_connection(account(imap_host="nowhere.invalid"))
     assert unknown[0].told.startswith("There is no such server")

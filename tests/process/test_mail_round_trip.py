@@ -14,8 +14,9 @@ import pytest
 
 from app.mail.parsing import ParsedEmail
 from tests.mail.smtp import Inbox, smtp_server
-from tests.process.test_run import Desk, children, free_port
+from tests.process.test_run import Desk, children
 from tests.process.test_supervisor import lives, wait_until
+from tests.servers import free_port
 
 pytestmark = pytest.mark.slow
 

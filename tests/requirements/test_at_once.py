@@ -28,7 +28,7 @@ from tests.factories import category, make_agent, make_group
 from tests.requirements.posting import post_tickets
 
 PROCESSES, EACH = 3, 6
-SECONDS = 60  # for all to come up, and to end
+SECONDS = 240  # for all to come up, and to end
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["tests.requirements.posting"])

@@ -24,7 +24,7 @@ from app.tickets.models import Ticket
 from app.tickets.words import EventKind
 from tests import servers
 from tests.factories import make_agent
-from tests.forks import processes
+from tests.forks import SECONDS, processes
 from tests.routing import process
 
 AGENTS, PROCESSES, TICKETS = 10, 8, 200
@@ -63,7 +63,7 @@ def hire(limit: int) -> None:
 
 def run(environ: dict[str, str], *works: tuple[Callable[..., None], tuple[Any, ...]]) -> None:
     """One process for each of *works*; all begin at the same moment and must end well."""
-    start = processes.Barrier(len(works), timeout=60)
+    start = processes.Barrier(len(works), timeout=SECONDS)
     running = [
         processes.Process(target=target, args=(environ, start, *arguments), daemon=True)
         for target, arguments in works
@@ -71,7 +71,7 @@ def run(environ: dict[str, str], *works: tuple[Callable[..., None], tuple[Any, .
     for one in running:
         one.start()
     for one in running:
-        one.join(timeout=120)
+        one.join(SECONDS)
     assert [one.exitcode for one in running] == [0] * len(running)
 
 

@@ -65,7 +65,7 @@ def test_one_of_two_opposite_merges_wins(desk: Flask) -> None:
         with desk.app_context():
             for pair in pairs:
                 merged, survivor = pair[::-1] if turned else pair
-                together.wait(30)
+                together.wait(120)
                 begin_write()
                 found = merging.lock_both(pair)
                 by = db.session.get_one(Person, agent_id)
@@ -83,7 +83,7 @@ def test_one_of_two_opposite_merges_wins(desk: Flask) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
     assert sorted(outcomes) == ["merged"] * PAIRS + ["refused"] * PAIRS
 
     def count(what: sa.Select[int]) -> int:
