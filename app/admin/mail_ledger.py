@@ -17,6 +17,7 @@ from app.accounts.access import admin_required, current_person
 from app.accounts.forms import email_field, name_field
 from app.admin import keyset
 from app.admin.forms import AdminForm, line, options, text
+from app.admin.resource import asked_words
 from app.channels import by_hand
 from app.channels.intake import RequesterInput
 from app.core import audit
@@ -185,8 +186,12 @@ def counts() -> ResponseReturnValue:
 @admin_required
 def quarantine() -> ResponseReturnValue:
     """What rests with its error, newest first."""
-    found, page = keyset.newest(RESTING, InboundEmail.id, path=QUARANTINE, one="mail", many="mails")
-    return render_template("admin/mail_quarantine.html", rows=_rows(found, _addresses()), page=page)
+    query, asked = RESTING, asked_words()
+    if asked:
+        query = query.where(_has(asked))
+    found, page = keyset.newest(query, InboundEmail.id, path=QUARANTINE, one="mail", many="mails")
+    rows = _rows(found, _addresses())
+    return render_template("admin/mail_quarantine.html", rows=rows, page=page, words=asked)
 
 
 @bp.post("/quarantine")
@@ -310,10 +315,13 @@ def _ticked() -> list[int]:
     return found
 
 
+def _has(words: str) -> sa.ColumnElement[bool]:
+    return sa.or_(*(column.icontains(words, autoescape=True) for column in SEARCHED))
+
+
 def _narrowed(query: Any, form: SearchForm) -> Any:
     if asked := stripped(form.q.data):
-        found = (column.icontains(asked, autoescape=True) for column in SEARCHED)
-        query = query.where(sa.or_(*found))
+        query = query.where(_has(asked))
     if form.mailbox.data:
         query = query.where(MailReceipt.mailbox_id == int(form.mailbox.data))
     match form.outcome.data:

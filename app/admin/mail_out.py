@@ -14,7 +14,7 @@ from wtforms.validators import InputRequired, Length
 from app.accounts.access import admin_required, current_person
 from app.admin import keyset
 from app.admin.forms import AdminForm, options
-from app.admin.resource import paged
+from app.admin.resource import asked_words, paged
 from app.core import audit
 from app.core.clock import utcnow
 from app.core.db import db
@@ -169,6 +169,8 @@ def failing_addresses() -> ResponseReturnValue:
         FailingAddress.reason,
         MISSED.label("missed"),
     ).order_by(FailingAddress.since.desc(), FailingAddress.address)
+    if asked := asked_words():
+        query = query.where(FailingAddress.address.icontains(asked, autoescape=True))
     found, page = paged(query, "/admin/mail/failing")
     now, zone = utcnow(), keyset.zone()
     rows = [
@@ -180,7 +182,7 @@ def failing_addresses() -> ResponseReturnValue:
         )
         for row in found
     ]
-    return render_template("admin/failing.html", rows=rows, page=page)
+    return render_template("admin/failing.html", rows=rows, page=page, words=asked)
 
 
 @bp.post("/failing")

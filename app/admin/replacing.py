@@ -108,7 +108,7 @@ def uses(thing: Any) -> Uses:
         rows = db.session.scalars(sa.select(mention.model))
         named = [row for row in rows if mention.names(row, thing)]
         counts[name] = max(counts.get(name, 0), len(named))  # often the same rows
-        names[name] |= {row.name for row in named if getattr(row, "name", "") and not _is_own(row)}
+        names[name] |= {getattr(row, "name", "") for row in named if not _is_own(row)} - {""}
     used = {name: count for name, count in counts.items() if count}
     order = sorted(
         used, key=lambda name: (name not in ("ticket", "ticket_tag"), WORDS[name][0].lower())

@@ -165,6 +165,11 @@ def _function(view: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def asked_words() -> str:
+    """What a list is searched for, by ``?q=``."""
+    return " ".join(request.args.get("q", "").replace("\0", "").split())[:100]
+
+
 def paged(query: Query, path: str) -> tuple[Sequence[Any], Page]:
     """One page of *query*, by ``?page=``; the links keep what is searched. One statement.
 
@@ -303,7 +308,7 @@ class _Pages:
 
     def _list(self) -> ResponseReturnValue:
         resource = self.resource
-        words = " ".join(request.args.get("q", "").replace("\0", "").split())[:100]
+        words = asked_words()
         query = resource.found(words)
         page = None
         if resource.put_in_order and not words:  # one page: an order is seen as a whole

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from flask import Blueprint, flash, redirect, render_template, request
+from flask import Blueprint, flash, redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from app.accounts import tokens
 from app.accounts.access import admin_required, current_person
 from app.accounts.models import ApiToken, Person, PersonEmail
-from app.admin.resource import ID, paged
+from app.admin.resource import ID, asked_words, paged
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import NotFound
@@ -38,7 +38,7 @@ class TokenRow:
 @admin_required
 def index() -> ResponseReturnValue:
     """Every token that works, newest first."""
-    asked = " ".join(request.args.get("q", "").replace("\0", "").split())[:100]
+    asked = asked_words()
     rows, page = paged(_found(asked), PAGE)
     return render_template(
         "admin/tokens.html", rows=[_row(row) for row in rows], page=page, words=asked

@@ -173,6 +173,18 @@ def test_a_discarded_mail_stays_in_the_ledger(
     assert failed.raw
 
 
+def test_the_quarantine_is_searched(client: FlaskClient, ada: Person) -> None:
+    for subject in ("Pump", "Lamp"):
+        deliver(
+            raw(subject, subject=subject, message_id=f"<{subject}@x.example>")
+        ).state = InboundState.QUARANTINED
+    db.session.commit()
+    found = client.get("/admin/mail/quarantine?q=pump").text
+    assert "Select Pump" in found
+    assert "Select Lamp" not in found
+    assert "Nothing found" in client.get("/admin/mail/quarantine?q=zebra").text
+
+
 def test_several_in_quarantine_are_let_through_at_once(client: FlaskClient, ada: Person) -> None:
     three = [_called_spam(n) for n in range(3)]
     page = client.get("/admin/mail/quarantine").text

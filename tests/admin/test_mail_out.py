@@ -104,6 +104,10 @@ def test_a_failing_address_is_cleared(client: FlaskClient, ada: Person, with_mis
     page = client.get("/admin/mail/failing").text
     assert "1 mail waits" in page
     assert "<b>x" not in page
+    found = client.get(f"/admin/mail/failing?q={BOB[:4].upper()}").text
+    assert BOB in found
+    assert ANN not in found
+    assert "Nothing found" in client.get("/admin/mail/failing?q=zebra").text
     data = {"address": ANN} | ({"again": "1"} if with_missed else {})
     post(client, "/admin/mail/failing", data)
     assert db.session.scalars(sa.select(FailingAddress.address)).all() == [BOB]
