@@ -16,7 +16,7 @@ _ticket = re.compile(r"\[?\bTKT-[A-Z2-9]{8}\b\]?", re.IGNORECASE)
 _ip = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 _date = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 _digits = re.compile(r"(?<![\w.])\+?\(?\d[\d ()/.-]{5,30}\d(?!\w)")
-_code = re.compile(r"\b(?=[A-Z0-9-]*\d{5})[A-Z]{1,6}-?[A-Z0-9-]{4,30}\b")
+_code = re.compile(r"\b(?=[A-Z0-9-]{0,32}\d{5})[A-Z]{1,6}-?[A-Z0-9-]{4,30}\b")
 _greeting = re.compile(
     r"(?:hi|hey|hello|dear|good (?:morning|afternoon|evening|day)|hallo|guten (?:tag|morgen|abend)"
     r"|moin|liebe[rs]?|sehr geehrte[rs]?|bonjour|bonsoir|salut|cher|chère|hola|buenos días"
