@@ -326,7 +326,7 @@ class TicketPage:
         }
 
     def _line(self, event: Line) -> HistoryLine:
-        return HistoryLine(text=timeline.describe(event), **self._times(event.created_at))
+        return HistoryLine(text=timeline.describe(event, self.tz), **self._times(event.created_at))
 
     def _raw_path(self, email_id: int | None) -> str:
         """Where admins get a mail as it came; 0 is the one that opened the ticket."""
@@ -430,7 +430,7 @@ class TicketPage:
     def _event_entry(self, run: list[Line]) -> EventView | EventGroup:
         lines = [
             EventView(
-                text=timeline.describe(event),
+                text=timeline.describe(event, self.tz),
                 icon=ICONS.get(event.kind, "zap"),
                 at=event.created_at,
                 **self._times(event.created_at),

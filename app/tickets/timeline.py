@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from app.integrations import announcing
 from app.tickets.history_models import TicketEvent
 from app.tickets.models import Ticket
 from app.tickets.words import AssignmentMethod, EventKind
+from app.web import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,11 @@ def refuse_stale(ticket: Ticket, field: str, *, version: int | None, chosen: str
 
     Raises:
         StaleChange: with both values in words.
+        Conflict: a version that the ticket has not reached: it says nothing of what was seen.
     """
-    if version is None or version >= ticket.version:
+    if version is not None and version > ticket.version:
+        raise Conflict("The ticket has no such version. Reload it to see how it stands now.")
+    if version is None or version == ticket.version:
         return
     later = (
         sa.select(TicketEvent)
@@ -183,8 +187,8 @@ def lines(ticket_id: int, *, most: int, before: int | None = None) -> list[Line]
     return _LINES_BEFORE.all(ticket_id=ticket_id, most=most, before=before)
 
 
-def describe(event: TicketEvent | Line) -> str:
-    """One line of history in words, without the time."""
+def describe(event: TicketEvent | Line, zone: tzinfo = UTC) -> str:
+    """One line of history in words, without the time; times in it are told in *zone*."""
     who = event.actor_name or "Deskhand"
     old, new = event.from_value, event.to_value
     match event.kind:
@@ -208,11 +212,17 @@ def describe(event: TicketEvent | Line) -> str:
             return f"{who} took a reply back before it left"
         case EventKind.NOTE:
             return f"{who} added an internal note"
-        case EventKind.STATUS | EventKind.PRIORITY | EventKind.CATEGORY | EventKind.DUE:
-            name = {EventKind.DUE: "due time"}.get(event.kind, event.kind.value)
-            return f"{who} changed the {name} from {old or 'none'} to {new or 'none'}"
+        case EventKind.STATUS | EventKind.PRIORITY | EventKind.CATEGORY:
+            return f"{who} changed the {event.kind} from {old or 'none'} to {new or 'none'}"
+        case EventKind.DUE:
+            was, is_now = _moment(old, zone), _moment(new, zone)
+            return f"{who} changed the due time from {was} to {is_now}"
         case _:
             return new or _PLAIN[event.kind].format(who=who)
+
+
+def _moment(stored: str | None, zone: tzinfo) -> str:
+    return words.exact(datetime.fromisoformat(stored), zone) if stored else "none"
 
 
 def _assigned(event: TicketEvent | Line, who: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,7 +22,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 @lru_cache(maxsize=4096)
-def exact(then: datetime, tz: ZoneInfo) -> str:
+def exact(then: datetime, tz: tzinfo) -> str:
     """ "18 November 2025, 06:22"."""
     t = then.astimezone(tz)
     return f"{t.day} {MONTHS[t.month - 1]} {t.year}, {t.hour:02}:{t.minute:02}"

@@ -225,6 +225,30 @@ def test_a_stale_patch_is_refused_for_its_field_and_merged_for_others(
     assert (fresh(ticket).priority, fresh(ticket).subject) == (Priority.HIGH, "Other")
 
 
+def test_a_patch_of_a_version_that_is_not_reached_is_refused(
+    client: FlaskClient, auth: Headers
+) -> None:
+    ticket = make_ticket()
+    db.session.commit()
+    sent = {"priority": "high", "version": ticket.version + 1}
+    answer = client.patch(f"{V1}/tickets/{ticket.number}", json=sent, headers=auth)
+    assert answer.status_code == 409
+    assert "no such version" in answer.get_json()["detail"]
+    assert fresh(ticket).priority is Priority.NORMAL
+
+
+def test_a_due_time_by_hand_is_kept_and_told_in_utc(client: FlaskClient, auth: Headers) -> None:
+    ticket = make_ticket()
+    db.session.commit()
+    path = f"{V1}/tickets/{ticket.number}"
+    due_at = "2026-12-24T12:00:00+01:00"
+    answer = client.patch(path, json={"due_at": due_at}, headers=auth)
+    assert answer.get_json()["due_at"] == "2026-12-24T11:00:00+00:00"
+    line = client.get(f"{path}/history", headers=auth).get_json()["history"][-1]
+    assert line["to"] == "2026-12-24T11:00:00+00:00"
+    assert line["text"].endswith("changed the due time from none to 24 December 2026, 11:00")
+
+
 @pytest.mark.requirement("R 13-2")
 def test_a_refused_patch_changes_nothing(client: FlaskClient, auth: Headers) -> None:
     ticket = make_ticket(status=Status.CLOSED)

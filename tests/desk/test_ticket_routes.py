@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from io import BytesIO
 
 import pytest
@@ -17,6 +18,7 @@ from app.channels import held_mail
 from app.core.clock import utcnow
 from app.core.db import db
 from app.mail.models import OutboundEmail
+from app.tickets import properties
 from app.tickets.catalog_models import CustomField, Subcategory
 from app.tickets.models import Comment, Ticket
 from app.tickets.words import Priority, Status, Visibility
@@ -223,6 +225,16 @@ def test_wrong_choices_are_refused_in_words(
     answer = post(desk, ticket, part, **data)
     assert answer.status_code == 422
     assert saved(ticket).version == 1
+
+
+def test_history_tells_a_due_time_in_the_readers_zone(desk: FlaskClient, agent: Person) -> None:
+    agent.time_zone = "Asia/Tokyo"
+    ticket = ticket_of()
+    due_at = datetime(2026, 12, 24, 20, tzinfo=UTC)
+    properties.change_due(ticket, due_at, by=agent, now=utcnow())
+    db.session.commit()
+    page = desk.get(f"/desk/tickets/{ticket.number}?tab=history").get_data(as_text=True)
+    assert "changed the due time from none to 25 December 2026, 05:00" in page
 
 
 def test_a_subcategory_brings_its_category(desk: FlaskClient) -> None:

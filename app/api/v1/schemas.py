@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
@@ -56,13 +57,13 @@ class Named(fields.Raw):
 
 
 class Moment(fields.AwareDateTime):
-    """A time that every zone of the world can show."""
+    """A time that every zone of the world can show; read as UTC."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         moment = super()._deserialize(value, *args, **kwargs)
         if not 1970 <= moment.year < 3000:
             raise ValidationError("Must lie between the years 1970 and 3000.")
-        return moment
+        return moment.astimezone(UTC)
 
 
 class Word(fields.String):
