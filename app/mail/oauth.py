@@ -20,6 +20,16 @@ USUAL_LIFE = 3600  # seconds, where the server does not say
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Token servers do not redirect; whoever does leads to what only this machine reaches."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow none: the redirect itself is the answer, a refusal."""
+
+
+_opener = urllib.request.build_opener(_Staying)
+
+
 class NoToken(DomainError):
     """The token server gave none; the message is what it said."""
 
@@ -90,7 +100,7 @@ def _ask(client: OAuth2, refresh_token: str, *, now: datetime) -> Token:
         client.token_url, data=body, headers={"Accept": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+        with _opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
             told = json.loads(answer.read(LONGEST_ANSWER))
         life = int(told.get("expires_in") or USUAL_LIFE)
         access = str(told["access_token"])

@@ -16,6 +16,7 @@ from app.mail.oauth import NoToken
 from tests.mail.conftest import NOW
 from tests.mail.dovecot import Dovecot
 from tests.mail.token_server import TokenServer, token_server
+from tests.receiver import receiver, says
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -107,3 +108,11 @@ def test_tokens_are_sealed_in_the_database(
 def test_secrets_are_sent_over_https_alone(url: str) -> None:
     with pytest.raises(NoToken, match="https://"):
         oauth.refresh(OAuth2("desk", "secret", "first", url), None, now=NOW)
+
+
+def test_a_token_server_sends_us_nowhere_else() -> None:
+    """Its address is an admin's to enter; what only this machine reaches is not."""
+    with receiver(says(302, Location="/elsewhere")) as found:
+        with pytest.raises(NoToken, match="HTTP status 302"):
+            oauth.refresh(OAuth2("desk", "secret", "first", found.url), None, now=NOW)
+        assert [got.method for got in found.got] == ["POST"]
