@@ -47,7 +47,6 @@ class AgentCard:
     max_tickets: int
     language: str
     time_zone: str
-    group_ids: frozenset[int]
     skill_ids: frozenset[int]
     muted_notices: frozenset[str]
 
@@ -121,11 +120,8 @@ GROUPS = sa.select(Group.id, Group.name, Group.is_private, Group.distribution).o
 
 
 def _load_agents() -> dict[int, AgentCard]:
-    """Three statements."""
-    group_ids: dict[int, set[int]] = defaultdict(set)
+    """Two statements."""
     skill_ids: dict[int, set[int]] = defaultdict(set)
-    for group_id, person_id in db.session.execute(MEMBERS):
-        group_ids[person_id].add(group_id)
     for person_id, skill_id in db.session.execute(sa.select(person_skill)):
         skill_ids[person_id].add(skill_id)
     return {
@@ -140,7 +136,6 @@ def _load_agents() -> dict[int, AgentCard]:
             max_tickets=row.max_tickets,
             language=row.language,
             time_zone=row.time_zone,
-            group_ids=frozenset(group_ids[row.id]),
             skill_ids=frozenset(skill_ids[row.id]),
             muted_notices=frozenset(row.muted_notices),
         )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm.attributes import set_committed_value
 
-from app.accounts.models import AGENT_ROLES, Person, Presence
+from app.accounts.models import Person, Presence
 from app.accounts.touches import TOUCH_EVERY, write_later
 from app.core.db import db
 from app.core.errors import Invalid
@@ -83,13 +83,3 @@ def sweep(now: datetime) -> int:
         .returning(Person.id)
     )
     return len(db.session.scalars(idle, execution_options={"synchronize_session": False}).all())
-
-
-def now_present() -> dict[int, Presence]:
-    """The presence of everyone who is not offline; one statement on an index."""
-    rows = db.session.execute(
-        sa.select(Person.id, Person.presence).where(
-            Person.role.in_(AGENT_ROLES), Person.presence != Presence.OFFLINE
-        )
-    )
-    return {row.id: row.presence for row in rows}

@@ -150,11 +150,3 @@ def tell_flood(ticket: Ticket, told: str, *, now: datetime) -> None:
     )
     if db.session.scalar(newest) is None:
         record(ticket, EventKind.MAIL_FLOOD, by=System("Mail"), now=now, new=told)
-
-
-def follow_ups(ticket: Ticket) -> list[str]:
-    """Numbers of the tickets that follow up *ticket*."""
-    found = sa.select(Ticket.number).where(
-        Ticket.follow_up_of_id == ticket.id, Ticket.deleted_at.is_(None)
-    )
-    return list(db.session.scalars(found))

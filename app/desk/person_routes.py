@@ -33,7 +33,6 @@ from app.web.htmx import render
 
 ROWS = 25
 OFFERED = 10
-ADDRESS_OR_NONE = sa.func.coalesce(PersonEmail.address, "").label("address")
 PERSON = "/desk/people/<int(max=2147483647):person_id>"
 
 

@@ -21,10 +21,6 @@ class Rejected(Exception):
     """The server, or the mail itself, says that it can never be sent."""
 
 
-class HeldBack(Exception):
-    """The address fails: the mail waits until somebody says that it works again."""
-
-
 class PutOff(Exception):
     """The server says that this mail may be tried again."""
 

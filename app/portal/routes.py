@@ -5,10 +5,14 @@ from __future__ import annotations
 from flask import Flask
 
 from app.extensions import csrf
-from app.portal import chat_routes, notice_routes, opening_routes, picture_routes, ticket_routes
+from app.portal import (
+    chat_routes,
+    notice_routes,
+    opening_routes,
+    picture_routes,  # noqa: F401  (adds its route to the blueprint of tickets)
+    ticket_routes,
+)
 from app.portal.frame import portal_frame
-
-__all__ = ["init_portal", "picture_routes"]
 
 
 def init_portal(app: Flask) -> None:

@@ -82,7 +82,6 @@ class OwnTicket:
     resolved_at: datetime | None
     closed_at: datetime | None
     answer_due_at: datetime | None  # of the running first or next response
-    last_answer_at: datetime | None  # the agents' newest public comment
     others: str | None  # names of customers who take part beside requester and viewer, in lines
 
 
@@ -124,18 +123,15 @@ class SharedOrganization:
     name: str
 
 
-def _commented_at(*only: sa.ColumnElement[bool]) -> sa.ScalarSelect[datetime]:
-    """When the newest public comment was written."""
-    return (
-        sa.select(Comment.created_at)
-        .where(Comment.ticket_id == Ticket.id, SHOWN_TO_CUSTOMERS, *only)
-        .order_by(Comment.created_at.desc(), Comment.id.desc())
-        .limit(1)
-        .correlate(Ticket)
-        .scalar_subquery()
-    )
-
-
+# When the newest public comment was written.
+COMMENTED_AT = (
+    sa.select(Comment.created_at)
+    .where(Comment.ticket_id == Ticket.id, SHOWN_TO_CUSTOMERS)
+    .order_by(Comment.created_at.desc(), Comment.id.desc())
+    .limit(1)
+    .correlate(Ticket)
+    .scalar_subquery()
+)
 ANSWER_DUE = (
     sa.select(sa.func.min(SlaClock.due_at))
     .where(
@@ -183,7 +179,6 @@ OWN_TICKET = sa.select(
     Ticket.resolved_at,
     Ticket.closed_at,
     ANSWER_DUE.label("answer_due_at"),
-    _commented_at(Comment.author_kind == AuthorKind.AGENT).label("last_answer_at"),
     OTHERS.label("others"),
 ).join(Person, Person.id == Ticket.requester_id)
 _origin = sa.orm.aliased(Ticket)
@@ -217,7 +212,7 @@ OWN_ROWS = sa.select(
     Ticket.created_at,
     Ticket.resolved_at,
     Ticket.closed_at,
-    _commented_at().label("commented_at"),
+    COMMENTED_AT.label("commented_at"),
 ).join(Person, Person.id == Ticket.requester_id)
 
 

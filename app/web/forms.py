@@ -96,12 +96,6 @@ def one_line(form: Form, field: Field) -> None:
         raise ValidationError("Use letters, digits and signs only, on one line.")
 
 
-def plain_text(form: Form, field: Field) -> None:
-    """Refuse what no database holds in a text: PostgreSQL takes no NUL."""
-    if field.data and "\0" in field.data:
-        raise ValidationError("There is a character in this that cannot be stored.")
-
-
 def storable(form: Form, field: Field) -> None:
     """Take out what no column holds and what forges the page; a NUL nobody typed is refused."""
     text = field.data or ""
