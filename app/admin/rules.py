@@ -68,12 +68,10 @@ def _found(words: str) -> Query:
         AssignmentRule.is_active,
     )
     if words:
-        lower = words.casefold()
-        about = [c.id for c in catalog.categories().values() if lower in c.name.casefold()]
         found = found.where(
             sa.or_(
                 AssignmentRule.name.icontains(words, autoescape=True),
-                AssignmentRule.category_id.in_(about),
+                AssignmentRule.category_id.in_(catalog.named_like(words)),
             )
         )
     return found.order_by(AssignmentRule.position.desc(), AssignmentRule.id)

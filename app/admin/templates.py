@@ -51,13 +51,11 @@ def _found(words: str) -> Query:
         AutoResponseTemplate.is_active,
     )
     if words:
-        lower = words.casefold()
-        about = [c.id for c in catalog.categories().values() if lower in c.name.casefold()]
         found = found.where(
             sa.or_(
                 AutoResponseTemplate.subject.icontains(words, autoescape=True),
                 AutoResponseTemplate.body.icontains(words, autoescape=True),
-                AutoResponseTemplate.category_id.in_(about),
+                AutoResponseTemplate.category_id.in_(catalog.named_like(words)),
             )
         )
     return found.order_by(AutoResponseTemplate.category_id, AutoResponseTemplate.language)

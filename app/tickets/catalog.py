@@ -74,6 +74,12 @@ def default_category() -> CategoryCard:
     return category_by_key("general") or (active or list(categories().values()))[0]
 
 
+def named_like(words: str) -> list[int]:
+    """Ids of the categories with *words* in their name."""
+    lower = words.casefold()
+    return [card.id for card in categories().values() if lower in card.name.casefold()]
+
+
 def custom_fields(category_id: int | None = None) -> list[FieldCard]:
     """Custom fields in their order; those on one category, or all."""
     fields = reference("custom_fields", _load_fields)

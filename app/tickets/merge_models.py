@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
-from app.core.db import Base
+from app.core.db import Base, db
 from app.tickets.words import Status
 
 
@@ -55,3 +55,20 @@ class PersonMerge(Base):
     moved: Mapped[dict[str, Any]] = mapped_column(default=dict)
     merged_at: Mapped[datetime]
     undone_at: Mapped[datetime | None]
+
+
+def below(merged: InstrumentedAttribute[int], survivor_id: int) -> list[int]:
+    """Ids in the column *merged* of what was merged into one, into those, and so on, and still is.
+
+    One statement for each generation.
+    """
+    merge: Any = merged.class_
+    found: list[int] = []
+    parents = [survivor_id]
+    while parents:
+        children = sa.select(merged).where(
+            merge.survivor_id.in_(parents), merge.undone_at.is_(None)
+        )
+        parents = list(db.session.scalars(children))
+        found += parents
+    return found

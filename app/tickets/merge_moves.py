@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.core.db import db
 from app.mail.models import OutboundEmail
 from app.tickets.mail_models import HeldEmail
-from app.tickets.merge_models import TicketMerge
+from app.tickets.merge_models import TicketMerge, below
 from app.tickets.models import Attachment, Comment, Participant, ReplyDraft, Ticket
 from app.tickets.properties import MOST_TAGS
 from app.tickets.words import AuthorKind, HeldState, ParticipantKind, Visibility
@@ -186,15 +186,7 @@ def move_held(ids: Sequence[int], *, of: int, to: int) -> None:
 
 def merged_into(ticket_id: int) -> list[int]:
     """Ids of the tickets that were merged into this one, into those, and so on, and still are."""
-    found: list[int] = []
-    parents = [ticket_id]
-    while parents:
-        below = sa.select(TicketMerge.ticket_id).where(
-            TicketMerge.survivor_id.in_(parents), TicketMerge.undone_at.is_(None)
-        )
-        parents = list(db.session.scalars(below))
-        found += parents
-    return found
+    return below(TicketMerge.ticket_id, ticket_id)
 
 
 def point(ids: Sequence[int], *, to: int) -> None:

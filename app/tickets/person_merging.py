@@ -18,7 +18,7 @@ from app.core import audit
 from app.core.db import db
 from app.core.errors import Conflict, NotFound
 from app.tickets import holding
-from app.tickets.merge_models import PersonMerge
+from app.tickets.merge_models import PersonMerge, below
 from app.tickets.models import Comment, Participant, Ticket
 from app.tickets.queries import refuse_hidden
 from app.tickets.timeline import System, record
@@ -356,15 +356,7 @@ def _give_back_participations(
 
 def _merged_into(person_id: int) -> list[int]:
     """Ids of all who were merged into this person, into those, and so on, and still are."""
-    found: list[int] = []
-    parents = [person_id]
-    while parents:
-        below = sa.select(PersonMerge.person_id).where(
-            PersonMerge.survivor_id.in_(parents), PersonMerge.undone_at.is_(None)
-        )
-        parents = list(db.session.scalars(below))
-        found += parents
-    return found
+    return below(PersonMerge.person_id, person_id)
 
 
 def _point(ids: list[int], *, to: int) -> None:
