@@ -16,7 +16,7 @@ from app.channels import incoming
 from app.channels.incoming import NO_PROOF, ingest
 from app.core import cache
 from app.core.clock import utcnow
-from app.core.db import begin_write, db, is_busy
+from app.core.db import begin_write, db, write_patiently
 from app.core.errors import DomainError
 from app.core.jobs import Job, bells, is_stopping
 from app.core.outages import outage
@@ -127,25 +127,17 @@ def _take(
     """
     mail = incoming.read(email_id)
     db.session.rollback()
-    for left in reversed(range(TRIES_WHILE_BUSY)):
-        begin_write()
+
+    def write() -> tuple[int, int] | None:
         cache.forget_stamp()
         db.session.expire_all()  # what mails before have loaded may have changed since
-        try:
-            now = clock()
-            if _still_waits(email_id):
-                state, reason = ingest(mail, now=now)
-                _write_outcome(email_id, state, reason, now=now, proof=mail.proof)
-            claimed = _lease(now) if goes_on() else None
-            db.session.commit()
-        except Exception as error:
-            db.session.rollback()
-            if not left or not is_busy(error):
-                raise
-            time.sleep(0.5)
-        else:
-            return claimed
-    return None
+        now = clock()
+        if _still_waits(email_id):
+            state, reason = ingest(mail, now=now)
+            _write_outcome(email_id, state, reason, now=now, proof=mail.proof)
+        return _lease(now) if goes_on() else None
+
+    return write_patiently(write, tries=TRIES_WHILE_BUSY)
 
 
 def _still_waits(email_id: int) -> bool:

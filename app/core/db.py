@@ -14,11 +14,12 @@ import functools
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from flask import Flask
@@ -29,6 +30,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+T = TypeVar("T")
 CONNECT_SECONDS = 5  # how long PostgreSQL may take to let us in; libpq takes whole seconds from 2
 BUSY_SECONDS = 5.0  # how long a writer waits for its turn before the request answers 503
 
@@ -73,17 +75,6 @@ def _text(value: datetime | None) -> str | None:
 
 def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text + "+00:00")
-
-
-def enum_type(enum: type[StrEnum], length: int = 20) -> sa.Enum:
-    """A `StrEnum` stored by value as text; the database checks nothing that code may extend."""
-    return sa.Enum(
-        enum,
-        native_enum=False,
-        length=length,
-        values_callable=lambda e: [member.value for member in e],
-        validate_strings=True,
-    )
 
 
 class Base(DeclarativeBase):
@@ -306,6 +297,26 @@ def is_busy(error: BaseException) -> bool:
         return False
     code = getattr(error.orig, "sqlstate", None)
     return code in ("55P03", "40P01", "40001") or "database is locked" in str(error.orig)
+
+
+def write_patiently(write: Callable[[], T], *, tries: int = 6) -> T:
+    """What *write* returns, committed; called again, a few times, while others hold a lock.
+
+    For what must be kept, since it has happened already. After a failure *write* begins anew.
+    """
+    while True:
+        tries -= 1
+        begin_write()
+        try:
+            written = write()
+            db.session.commit()
+        except Exception as error:
+            db.session.rollback()
+            if not tries or not is_busy(error):
+                raise
+            time.sleep(0.5)
+        else:
+            return written
 
 
 @event.listens_for(Session, "before_flush")

@@ -26,7 +26,7 @@ from sqlalchemy.orm import aliased
 
 from app.core import cache
 from app.core.clock import utcnow
-from app.core.db import UTCDateTime, begin_write, db, is_busy
+from app.core.db import UTCDateTime, begin_write, db, is_busy, write_patiently
 from app.core.errors import DomainError
 from app.core.html import printable
 from app.core.jobs import Job, bells, is_stopping
@@ -55,7 +55,6 @@ WAITS = (
 )
 LONGEST_WAIT_ASKED = timedelta(hours=1)
 STOP_AFTER, STOP_AFTER_TRIES = timedelta(days=3), 5
-TRIES_TO_MARK = 6
 SLOW_DOWN = (429, 502, 503, 504)
 GONE = 410
 _no_sync = {"synchronize_session": False}
@@ -288,23 +287,14 @@ def _shown(content: bytes) -> str:
 
 def _store(delivery_id: int, mark: Callable[[WebhookDelivery], None]) -> None:
     """Mark a row; patiently, since one that was sent and is not marked is sent twice."""
-    for left in reversed(range(TRIES_TO_MARK)):
-        begin_write()
-        try:
-            mine = sa.select(WebhookDelivery).where(WebhookDelivery.id == delivery_id)
-            row = db.session.scalar(
-                mine.with_for_update(), execution_options={"populate_existing": True}
-            )
-            if row is not None:  # else its webhook was deleted meanwhile
-                mark(row)
-            db.session.commit()
-        except sa.exc.OperationalError as error:
-            db.session.rollback()
-            if not left or not is_busy(error):
-                raise
-            time.sleep(0.5)
-        else:
-            return
+    mine = sa.select(WebhookDelivery).where(WebhookDelivery.id == delivery_id).with_for_update()
+
+    def write() -> None:
+        row = db.session.scalar(mine, execution_options={"populate_existing": True})
+        if row is not None:  # else its webhook was deleted meanwhile
+            mark(row)
+
+    write_patiently(write)
 
 
 def _is_any_due(now: datetime) -> bool:

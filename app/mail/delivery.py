@@ -22,7 +22,7 @@ from flask import Flask, current_app
 
 from app.core import cache
 from app.core.clock import utcnow
-from app.core.db import begin_write, close_session, db, is_busy
+from app.core.db import begin_write, close_session, db, write_patiently
 from app.core.jobs import Job, bells, is_stopping
 from app.core.outages import outage
 from app.mail import bounces, composing, failing, outbox, wire
@@ -35,7 +35,6 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=60)
 RENEW_SECONDS = 20.0
 FIRST_RETRY, LONGEST_RETRY = timedelta(minutes=1), timedelta(hours=4)
-TRIES_TO_MARK = 6
 _no_sync = {"synchronize_session": False}
 
 
@@ -193,20 +192,9 @@ def _put_off(row: OutboundEmail, now: datetime, *, error: str) -> int:
 
 def _store(row: OutboundEmail, values: dict[str, Any]) -> None:
     """Write the outcome; patiently, since a mail that was sent and is not marked goes out twice."""
-    for left in reversed(range(TRIES_TO_MARK)):
-        begin_write()
-        try:
-            mine = sa.update(OutboundEmail).where(OutboundEmail.id == row.id)
-            db.session.execute(mine.values(**values), execution_options=_no_sync)
-            db.session.commit()
-        except sa.exc.OperationalError as error:
-            db.session.rollback()
-            if not left or not is_busy(error):
-                raise
-            time.sleep(0.5)
-        else:
-            db.session.expunge(row)
-            return
+    mine = sa.update(OutboundEmail).where(OutboundEmail.id == row.id).values(**values)
+    write_patiently(lambda: db.session.execute(mine, execution_options=_no_sync))
+    db.session.expunge(row)
 
 
 class _Keeper:
