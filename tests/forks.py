@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.db import close_session, is_busy
+from app.core.db import close_session, db, is_busy
 
 SECONDS = 240  # for all to come up, and for each to end
 
@@ -50,6 +52,18 @@ def _politely(work: Callable[..., None], *arguments: Any) -> None:
     """Whoever watches them gets its turn, however busy they keep the machine."""
     os.nice(3)
     work(*arguments)
+
+
+def die_by_chance(most: int) -> None:
+    """Kill this process at one of the next *most* statements, before the database hears it."""
+    left = random.randint(1, most)
+
+    @sa.event.listens_for(db.engine, "before_cursor_execute")
+    def count(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def patiently(act: Callable[[], Any]) -> Any:
