@@ -28,6 +28,7 @@ from app.tickets import person_merging
 from app.tickets.words import Source
 from tests.accounts.pages import mails, token_of
 from tests.factories import (
+    bearer,
     make_agent,
     make_group,
     make_organization,
@@ -190,6 +191,25 @@ def test_who_asks_a_private_group_is_changed_by_those_who_may_see_it(
     assert change_by_api(app.test_client(), ana, outside, name="Anna") == 200
     assert people.find(EVIL) is None
     assert change_by_api(app.test_client(), ana, member, email=EVIL) == 200
+
+
+def test_nor_does_another_programs_id_bring_an_address_to_them(client: FlaskClient) -> None:
+    """Whoever mails from there with proof would be let in as them."""
+    group = make_group(is_private=True)
+    outside, member = make_agent(), make_agent(groups=(group,))
+    ana = entered(by=outside)
+    ana.external_id = "crm-7"
+    make_ticket(ana, group=group)
+
+    def opens(by: Person, address: str) -> int:
+        asker = {"email": address, "external_id": "crm-7"}
+        body = {"subject": "a", "description": "b", "requester": asker}
+        return client.post("/api/v1/tickets", json=body, headers=bearer(by)).status_code
+
+    assert (opens(outside, EVIL), people.find(EVIL)) == (403, None)
+    assert opens(outside, MINE) == 201
+    assert opens(member, EVIL) == 201
+    assert row(EVIL).person_id == ana.id
 
 
 def test_who_asks_a_private_group_is_merged_by_those_who_may_see_it() -> None:

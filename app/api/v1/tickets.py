@@ -6,10 +6,13 @@ import base64
 import binascii
 from typing import Any
 
+import sqlalchemy as sa
 from flask import jsonify, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 
+from app.accounts import customers
+from app.accounts.access import hidden_group_ids
 from app.accounts.models import Person
 from app.api.access import agent, caller, token_required
 from app.api.etags import refuse_unread, tagged
@@ -30,7 +33,7 @@ from app.tickets.attachments import StoredFile
 from app.tickets.filters import DEEPEST_ROW, TicketFilters, from_query
 from app.tickets.models import Ticket
 from app.tickets.portal_queries import Viewer, get_own
-from app.tickets.queries import get_visible
+from app.tickets.queries import get_visible, refuse_hidden
 from app.tickets.words import Source, Status, Visibility
 from app.web.security import MAX_FILE, reads_first, takes_files
 
@@ -101,7 +104,7 @@ def list_tickets() -> ResponseReturnValue:
 @token_required
 @bp.arguments(schemas.TicketIn, example=examples.TICKET_IN)
 @bp.response(201, schemas.TicketDetail, example=examples.TICKET)
-@documented(400, 409)
+@documented(400, 403, 409)
 @idempotent
 def create(data: dict[str, Any]) -> ResponseReturnValue:
     """Open a ticket; a customer's is their own, an agent names the requester."""
@@ -327,11 +330,13 @@ def new_ticket(data: dict[str, Any], person: Person) -> NewTicket:
 
     Raises:
         Invalid: the category or a custom field will not do, or is not theirs to set.
+        Forbidden: it would add an address to somebody who asks what *person* may not see.
     """
     asker = data["requester"]
     if not person.is_agent or asker is None:
         requester = RequesterInput(person_id=person.id)
     else:
+        _refuse_address(asker, by=person)
         requester = RequesterInput(**asker)
     category_id, subcategory_id = category_ids(data["category"], data["subcategory"])
     if not person.is_agent and data["external_id"] is not None:
@@ -359,6 +364,15 @@ def new_ticket(data: dict[str, Any], person: Person) -> NewTicket:
         external_id=data["external_id"],
         by=person,
     )
+
+
+def _refuse_address(asker: dict[str, Any], *, by: Person) -> None:
+    """An address that nobody has yet becomes one more of whoever has the external id."""
+    if asker["external_id"] is None or not hidden_group_ids(by):
+        return
+    owner = db.session.scalar(sa.select(Person).where(Person.external_id == asker["external_id"]))
+    if owner is not None and customers.by_address(asker["email"]) is None:
+        refuse_hidden(owner, by=by)
 
 
 def _filters() -> TicketFilters:
