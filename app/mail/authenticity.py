@@ -63,9 +63,14 @@ def _proof(mail: ParsedEmail, results: list[_Result], server: str) -> Proof:
 
 
 def has_one_sender(mail: ParsedEmail) -> bool:
-    """True for one From field with one address: else it is not told whose proof it would be."""
+    """True for one From field with one address: else it is not told whose proof it would be.
+
+    Of two in brackets, or one with a NUL in it, others may read another one than we do.
+    """
     fields = mail.fields.get("from", ())
-    return len(fields) == 1 and len(headers.addresses(fields[0])) == 1
+    if len(fields) != 1 or fields[0].count("<") > 1 or "\0" in fields[0]:
+        return False
+    return len(headers.addresses(fields[0])) == 1
 
 
 def from_domain(mail: ParsedEmail) -> str:

@@ -66,7 +66,13 @@ def test_a_field_that_the_sender_wrote_in_our_servers_name_lies_below_its_own() 
 
 
 @pytest.mark.parametrize(
-    "sender", ["Ann <ann@x.example>, boss@x.example", "ann@x.example\r\nFrom: boss@x.example"]
+    "sender",
+    [
+        "Ann <ann@x.example>, boss@x.example",
+        "ann@x.example\r\nFrom: boss@x.example",
+        "<ann@x.example> <boss@x.example>",  # we read the last one, others the first
+        "boss@x.example\0@x.example",
+    ],
 )
 def test_of_several_senders_none_is_proven(sender: str) -> None:
     assert check(PASS, sender=sender) is SenderCheck.UNKNOWN
