@@ -21,13 +21,6 @@ from tests.factories import make_agent, make_person
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
 
 
-@pytest.fixture
-def ada(client: FlaskClient, sign_in: SignIn) -> Person:
-    found = make_agent(name="Ada", role=Role.ADMIN)
-    sign_in(client, found)
-    return found
-
-
 def changed(name: str, *, by: Person, at: datetime, old: str = "a", new: str = "b") -> None:
     audit.write("changed", "group", 1, name, field="Name", old=old, new=new, by=by, now=at)
     db.session.commit()

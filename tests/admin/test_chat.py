@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from flask.testing import FlaskClient
 
 from app.accounts.models import Person, Role
@@ -15,13 +14,6 @@ from tests.factories import make_agent
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
 PAGE = "/admin/settings/chat"
 FORM = {"chat_is_on": "y", "chat_origins": "", "chat_mail_minutes": "3"}
-
-
-@pytest.fixture
-def ada(client: FlaskClient, sign_in: SignIn) -> Person:
-    found = make_agent(name="Ada", role=Role.ADMIN)
-    sign_in(client, found)
-    return found
 
 
 def test_websites_are_kept_as_browsers_name_them_and_written_down(

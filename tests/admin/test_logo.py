@@ -87,13 +87,6 @@ def test_everything_else_is_refused_in_words(content: bytes, told: str) -> None:
         read(content)
 
 
-@pytest.fixture
-def ada(client: FlaskClient, sign_in: SignIn) -> Person:
-    found = make_agent(name="Ada", role=Role.ADMIN)
-    sign_in(client, found)
-    return found
-
-
 def send(client: FlaskClient, content: bytes, **more: str) -> Any:
     page = client.get("/admin/settings").text
     token = page.partition('name="csrf_token" value="')[2].partition('"')[0]

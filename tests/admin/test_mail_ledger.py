@@ -21,19 +21,12 @@ from app.mail.models import Channel, InboundEmail, InboundState, MailReceipt
 from app.tickets.models import Comment, Ticket
 from tests.admin.pages import errors, log, post, token
 from tests.channels.mails import ANN, NOW, deliver, raw
-from tests.factories import make_agent, make_mailbox, make_person
+from tests.factories import make_mailbox, make_person
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
 PAGES = ("ledger", "ledger/counts", "quarantine")
 MOST_STATEMENTS = 12
 BOMB = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture
-def ada(client: FlaskClient, sign_in: SignIn) -> Person:
-    found = make_agent(name="Ada", role=Role.ADMIN)
-    sign_in(client, found)
-    return found
 
 
 @pytest.fixture

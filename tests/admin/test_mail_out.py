@@ -15,18 +15,11 @@ from app.mail import failing, outbox
 from app.mail.models import FailingAddress, OutboundEmail, OutboundState
 from tests.admin.pages import log, post
 from tests.channels.mails import NOW
-from tests.factories import make_agent, make_person, make_ticket
+from tests.factories import make_person, make_ticket
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
 PAGES = ("outbox", "failing")
 ANN, BOB = "ann@customer.example", "bob@customer.example"
-
-
-@pytest.fixture
-def ada(client: FlaskClient, sign_in: SignIn) -> Person:
-    found = make_agent(name="Ada", role=Role.ADMIN)
-    sign_in(client, found)
-    return found
 
 
 def mail(recipient: str, state: OutboundState, error: str = "") -> OutboundEmail:

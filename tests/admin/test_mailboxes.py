@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from app.accounts.models import Person, Role
+from app.accounts.models import Person
 from app.core.db import db
 from app.core.sealing import unseal
 from app.mail.credentials import imap_accounts
 from app.mail.models import Mailbox
 from tests.admin.pages import errors, log, post
-from tests.factories import make_agent, make_mailbox
+from tests.factories import make_mailbox
 
-SignIn = Callable[[FlaskClient, Person], FlaskClient]
 FORM: dict[str, Any] = {
     "address": "Help@shop.example",
     "name": "Shop",
@@ -43,13 +41,6 @@ FORM: dict[str, Any] = {
     "smtp_password": "s3cret/out",
     "dkim_selector": "desk1",
 }
-
-
-@pytest.fixture
-def ada(client: FlaskClient, sign_in: SignIn) -> Person:
-    found = make_agent(name="Ada", role=Role.ADMIN)
-    sign_in(client, found)
-    return found
 
 
 def the_mailbox() -> Mailbox:

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pytest
 from flask.testing import FlaskClient
 
-from app.accounts.models import Organization, OrganizationAccess, Person, Role, Tier
+from app.accounts.models import Organization, OrganizationAccess, Person, Tier
 from app.core.db import db
 from tests.admin.pages import errors, log, post
-from tests.factories import make_agent, make_organization, make_person
+from tests.factories import make_organization, make_person
 
-SignIn = Callable[[FlaskClient, Person], FlaskClient]
 NEW = "/admin/organizations/new"
-
-
-@pytest.fixture
-def ada(client: FlaskClient, sign_in: SignIn) -> Person:
-    found = make_agent(name="Ada", role=Role.ADMIN)
-    sign_in(client, found)
-    return found
 
 
 def test_domains_make_members_and_are_taken_away_again(client: FlaskClient, ada: Person) -> None:

@@ -23,13 +23,6 @@ SignIn = Callable[[FlaskClient, Person], FlaskClient]
 PAGE = "/admin/people"
 
 
-@pytest.fixture
-def ada(client: FlaskClient, sign_in: SignIn) -> Person:
-    found = make_agent(name="Ada", role=Role.ADMIN)
-    sign_in(client, found)
-    return found
-
-
 def test_somebody_is_invited_with_groups_and_skills(client: FlaskClient, ada: Person) -> None:
     make_person("customer@example.com", name="A Customer")
     make_agent("works@desk.example")

@@ -28,13 +28,6 @@ PAGES = (
 )
 
 
-@pytest.fixture
-def ada(client: FlaskClient, sign_in: SignIn) -> Person:
-    found = make_agent(name="Ada", role=Role.ADMIN)
-    sign_in(client, found)
-    return found
-
-
 def fields(text: str) -> dict[str, Any]:
     """What a browser would send of a page's form as it stands."""
     form = text[text.index('class="lead') :]

@@ -10,16 +10,9 @@ from flask.testing import FlaskClient
 
 from app.accounts.models import Person, Role
 from app.core.jobs import Bells, Job, bells, last_runs
-from tests.factories import make_agent, make_person
+from tests.factories import make_person
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
-
-
-@pytest.fixture
-def ada(client: FlaskClient, sign_in: SignIn) -> Person:
-    found = make_agent(name="Ada", role=Role.ADMIN)
-    sign_in(client, found)
-    return found
 
 
 def test_only_admins_get_in(app: Flask, sign_in: SignIn) -> None:

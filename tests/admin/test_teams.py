@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.accounts.models import Distribution, Group, Person, Role, Skill
+from app.accounts.models import Distribution, Group, Person, Skill
 from app.core.db import db
 from tests.admin.pages import errors, log, post
 from tests.factories import category, make_agent, make_group, make_skill, make_ticket
-
-SignIn = Callable[[FlaskClient, Person], FlaskClient]
-
-
-@pytest.fixture
-def ada(client: FlaskClient, sign_in: SignIn) -> Person:
-    found = make_agent(name="Ada", role=Role.ADMIN)
-    sign_in(client, found)
-    return found
 
 
 def test_a_group_is_made_found_and_changed(app: Flask, client: FlaskClient, ada: Person) -> None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 
-import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
@@ -21,13 +20,6 @@ from tests.admin.pages import post
 from tests.factories import make_agent
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
-
-
-@pytest.fixture
-def ada(client: FlaskClient, sign_in: SignIn) -> Person:
-    found = make_agent(name="Ada", role=Role.ADMIN)
-    sign_in(client, found)
-    return found
 
 
 def test_a_token_may_read_alone_and_ends(app: Flask, client: FlaskClient, ada: Person) -> None:

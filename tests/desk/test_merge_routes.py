@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -11,21 +10,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import db
 from app.tickets import attachments, keys
 from app.tickets.mail_models import TicketAccess
 from app.tickets.models import Attachment, Ticket
 from app.tickets.words import Status
-from tests.factories import make_agent, make_comment, make_group, make_person, make_ticket
-
-SignIn = Callable[[FlaskClient, Person], FlaskClient]
-
-
-@pytest.fixture
-def desk(client: FlaskClient, sign_in: SignIn) -> FlaskClient:
-    return sign_in(client, make_agent(name="Priya Raman"))
+from tests.factories import make_comment, make_group, make_person, make_ticket
 
 
 @pytest.fixture

@@ -32,11 +32,6 @@ SignIn = Callable[[FlaskClient, Person], FlaskClient]
 
 
 @pytest.fixture
-def desk(client: FlaskClient, sign_in: SignIn) -> FlaskClient:
-    return sign_in(client, make_agent(name="Priya Raman"))
-
-
-@pytest.fixture
 def ticket(app: Flask) -> Ticket:
     """Anna's; Bob follows it. Somebody follows another one."""
     ticket = make_ticket(make_person("anna@shop.example", name="Anna"), status=Status.OPEN)

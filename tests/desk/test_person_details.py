@@ -8,7 +8,6 @@ from html import unescape
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
@@ -22,16 +21,6 @@ from app.tickets.words import Source
 from tests.factories import make_agent, make_best_policy, make_organization, make_person
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
-
-
-@pytest.fixture
-def desk(client: FlaskClient, sign_in: SignIn) -> FlaskClient:
-    return sign_in(client, make_agent(name="Priya Raman"))
-
-
-@pytest.fixture
-def anna(app: Flask) -> Person:
-    return make_person("anna@work.example", name="Anna Leitner", phone="+43 1 5550")
 
 
 def fields(text: str) -> dict[str, str]:

@@ -23,16 +23,6 @@ from tests.factories import make_agent, make_group, make_person, make_ticket
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
 
 
-@pytest.fixture
-def desk(client: FlaskClient, sign_in: SignIn) -> FlaskClient:
-    return sign_in(client, make_agent(name="Priya Raman"))
-
-
-@pytest.fixture
-def anna(app: Flask) -> Person:
-    return make_person("anna@work.example", name="Anna Leitner", phone="+43 1 5550")
-
-
 def post(client: FlaskClient, path: str, page: str, **data: str) -> TestResponse:
     found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(page).text)
     assert found, page
