@@ -38,6 +38,21 @@ _answer_subject = re.compile(
     r"|自动答复)\b",
     re.IGNORECASE,
 )
+# The same, or somebody's own words, where the mail answers none.
+_away_subject = re.compile(
+    r"(?:out of (?:the )?office|on vacation|vacation|abwesend|abwesenheit|absence(?: du bureau)?"
+    r"|fuera de la oficina|fuori sede|afwezig(?:heid)?)\b[^:：]{0,30}[:：]",
+    re.IGNORECASE,
+)
+# What mail servers write, and people do not, in front of the subject that is answered.
+_server_subject = re.compile(
+    r"(?:auto(?:matic|mated)?[- ]?(?:reply|response)|out of (?:the )?office auto-?reply"
+    r"|automatische antwort|abwesenheits(?:notiz|nachricht|benachrichtigung)|réponse automatique"
+    r"|respuesta automática|risposta automatica|resposta automática|automatisch antwoord"
+    r"|odpowiedź automatyczna|automatická odpověď|autosvar|automatisk svar|автоматический ответ"
+    r"|автоответ|自動応答|自動返信|自动(?:答复|回复))\s?[:：]",
+    re.IGNORECASE,
+)
 _bounce_sender = re.compile(r"(?:mailer-daemon|mail-daemon|mailerdaemon)@.*", re.IGNORECASE)
 _postmaster = re.compile(r"(?:postmaster|mdaemon|mail|noreply|no-reply)?@.*", re.IGNORECASE)
 _null_paths = ("<>", "")
@@ -68,10 +83,19 @@ def classify(mail: ParsedEmail, *, return_path: str | None = None, is_own: bool 
             return Verdict(MailKind.ANSWER, f"{name.title()}: {mail.header(name)[:80]}")
     reason = _machine_reason(mail, submitted, null_path=null_path)
     if not reason:
-        return Verdict(MailKind.PERSONAL)
+        return _by_subject(mail)
     answers = bool(mail.in_reply_to) or bool(_answer_subject.match(mail.subject))
     is_list = any(name.startswith("list-") for name in mail.fields)
     return Verdict(MailKind.ANSWER if answers and not is_list else MailKind.BULK, reason)
+
+
+def _by_subject(mail: ParsedEmail) -> Verdict:
+    """What no header tells: gateways take them out, old servers write none."""
+    names_old_mail = bool(mail.in_reply_to or mail.references)
+    subject = mail.subject[:80]
+    if _server_subject.match(subject) or (names_old_mail and _away_subject.match(subject)):
+        return Verdict(MailKind.ANSWER, f"Subject: {subject}")
+    return Verdict(MailKind.PERSONAL)
 
 
 def looks_like_an_answer(subject: str) -> bool:
@@ -104,7 +128,7 @@ def _machine_reason(mail: ParsedEmail, submitted: str, *, null_path: bool) -> st
     suppress = mail.header("x-auto-response-suppress").lower()
     if any(word in suppress for word in ("all", "oof", "autoreply")):
         return f"X-Auto-Response-Suppress: {suppress[:80]}"
-    for name in ("list-id", "list-unsubscribe", "list-post", "x-mailing-list", "feedback-id"):
+    for name in ("list-id", "list-unsubscribe", "list-post", "x-mailing-list"):
         if mail.header(name):
             return f"{name.title()}: {mail.header(name)[:80]}"
     if mail.content_type == "multipart/report":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, unquote_to_bytes
 
 from app.core.html import html_to_text, printable, text_to_html
+from app.core.html_hidden import visible
 from app.mail import charsets, headers, invitations, mime, opaque, tnef
 
 MAX_EMBEDDED = 50  # images written into one mail's HTML
@@ -159,11 +160,11 @@ class Content:
             self.take(mime.read(inner))
 
     def _without_embedded(self, part: mime.Part) -> str:
-        """The HTML with images that are written into it turned into files."""
+        """The visible HTML, with images that are written into it turned into files."""
         data = part.body()
         if b"data:image/" in data:
             data = _data_image.sub(self._take_embedded, data)
-        return part.decoded(data)
+        return visible(part.decoded(data))
 
     def _take_embedded(self, found: re.Match[bytes]) -> bytes:
         data, (start, end) = found.string, found.span(2)  # no copy: it may be most of the mail

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.mail.parsing import ParsedEmail, parse
+from app.mail.quoting import FORWARDS
 
 MAX_LINES = 2_000  # of a text in which the header is looked for
 MAX_HEADER = 14  # lines that the header of a passed on mail takes, blank ones included
@@ -60,13 +61,13 @@ def _attached(mail: ParsedEmail) -> Forwarded | None:
 
 
 _prefix = re.compile(
-    r"\s*(?:fwd?|wg|tr|rv|rm|enc|doorst|vb|vs|vl|pd|i|přep|пересл|转发|轉寄|轉發|転送|re|aw|sv|antw|rép?"
+    rf"\s*(?:{FORWARDS}|vs|re|aw|sv|antw|rép?"
     r"|odp|ответ|回复|回覆)\s*(?:\[\d+\]|\(\d+\))?\s*[:：]",
     re.IGNORECASE,
 )
 _forward_subject = re.compile(
     r"\s*(?:(?:re|aw|sv|antw)\s*[:：]\s*)?"
-    r"(?:fwd?|wg|tr|rv|rm|enc|doorst|vb|vs|vl|pd|i|přep|пересл|转发|轉寄|轉發|転送)\s*[:：]",
+    rf"(?:{FORWARDS}|vs)\s*[:：]",
     re.IGNORECASE,
 )
 # What mail programs write above the first mail.

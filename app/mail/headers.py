@@ -101,7 +101,10 @@ def addresses(text: str) -> list[Address]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """*text* cut at commas and semicolons outside of quotes, comments and angle brackets."""
+    """*text* cut at commas and semicolons outside of quotes, comments, brackets and encoded words.
+
+    A comma in a name that nobody quoted ("Meier, Hans <hans@...>") is part of the name.
+    """
     start = position = count = depth = 0
     last_quote, last_angle = text.rfind('"'), text.rfind(">")
     while position < len(text) and count < MAX_ADDRESSES:
@@ -120,15 +123,23 @@ def _pieces(text: str) -> Iterator[str]:
             depth = max(0, depth - 1)
         elif char == "<" and position <= last_angle and not depth:
             position = text.index(">", position) + 1
+        elif char == "=":
+            word = _named_in_word.match(text, position - 1)
+            position = word.end() if word else position
         elif char in ",;" and (not depth or ")" not in text[position : position + 300]):
-            yield text[start : position - 1]
+            piece = text[start : position - 1]
+            if char == "," and _begins_name.fullmatch(piece):
+                continue
+            yield piece
             start, depth, count = position, 0, count + 1
         elif char == ":" and not depth and "@" not in text[start:position]:
             start = position  # "Undisclosed recipients:" and other groups
     yield text[start:]
 
 
-_mark = re.compile(r"[\"()<,;:]")
+_mark = re.compile(r"[\"()<,;:]|=(?=\?)")
+_named_in_word = re.compile(r"=\?[^?\s]{1,60}\?[qQ]\?[^?<>\"]{0,300}+\?=")
+_begins_name = re.compile(r"\s*[^\W\d_][^@<>\",;:()]{0,60}")
 _quote_end = re.compile(r"(?:[^\"\\]|\\.)*+\"")
 
 
@@ -156,7 +167,7 @@ def _address(piece: str) -> Address | None:
         return None
     comment = _comment.search(name) if '"' not in name else None
     if comment:
-        rest = name.replace(comment[0], " ").strip(" <>")
+        rest = name.replace(comment[0], " ").strip(" <>()")
         name = rest or comment[1]
     name = decode_words(_unquoted(name))
     return Address(name.strip(" '\"<>,;")[:200], email)

@@ -36,17 +36,18 @@ _old_from_here = re.compile(
 _white = re.compile(r"[\s\u00a0\u200b]+")
 
 
-def shown_html(html: str) -> str:
+def shown_html(html: str, *, passes_on: bool = False) -> str:
     """*html* sanitised; `FOLD` stands once in it where everything below is old or a signature.
 
-    Whatever is on one side of it is whole HTML by itself.
+    Whatever is on one side of it is whole HTML by itself. *passes_on* as in `quoting.new_text`.
     """
     html = _private.sub("", html[: 2 * MAX_HTML])
-    html = _old_element.sub(lambda tag: _OLD_ELEMENT + tag[0], html)
-    html = _old_from_here.sub(lambda tag: _OLD_FROM_HERE + tag[0], html)
+    if not passes_on:  # mail programs mark a mail that they quote and one that they pass on alike
+        html = _old_element.sub(lambda tag: _OLD_ELEMENT + tag[0], html)
+        html = _old_from_here.sub(lambda tag: _OLD_FROM_HERE + tag[0], html)
     clean = sanitize(html)
     lines, ends = _Lines(clean).read()
-    last = quoting.end_of_new_text(lines)
+    last = quoting.end_of_new_text(lines, passes_on=passes_on)
     has_more = any(line.strip() for line in lines[last:])
     if not last or not has_more:
         return _private.sub("", clean)

@@ -40,7 +40,8 @@ def described(calendar: str) -> str:
     if method == "REPLY":
         answer = event.get("ATTENDEE", ({}, ""))[0].get("PARTSTAT", "").upper()
         title = _ANSWERS.get(answer, "Answer")
-    lines = [f"{title}: {_text(event, 'SUMMARY') or 'no title'}"]
+    summary = _text(event, "SUMMARY").removeprefix(f"{title}: ")  # some calendars say it there
+    lines = [f"{title}: {summary or 'no title'}"]
     if when := _when(event):
         lines.append(f"When: {when}{' (repeats)' if 'RRULE' in event else ''}")
     if where := _text(event, "LOCATION"):

@@ -19,6 +19,7 @@ MAX_DEPTH = 20  # levels of multipart; deeper ones are kept unread, as one attac
 MAX_PARTS = 1_000  # of one mail; the rest is kept unread, as one attachment
 MAX_MISSES = 100_000  # strings in one body that look like its delimiter and are none
 MAX_TEXT = 4_000_000  # bytes of one text part
+MAX_FOOTER = 4_000  # bytes below base64 that may be plain text
 MAX_HEADER = 1_000_000  # bytes of one header
 MAX_BROKEN_LINES = 60  # in one place of a header
 MAX_FIELDS = 1_000  # of one header
@@ -63,10 +64,12 @@ class Part:
         """The decoded body of a leaf."""
         encoding = self.get("content-transfer-encoding").strip(" \t\"';").lower()
         if encoding.startswith("base64"):
-            return headers.from_base64(self.raw, self.start, self.end)
+            is_text = self.content_type.startswith("text/")
+            end = _end_of_base64(self.raw, self.start, self.end) if is_text else self.end
+            return headers.from_base64(self.raw, self.start, end)
         data = self.raw[self.start : self.end]
         if encoding.startswith("quoted"):
-            return binascii.a2b_qp(data)
+            return binascii.a2b_qp(_padded_break.sub(rb"=\1", data))
         if encoding in ("x-uuencode", "x-uue", "uuencode", "uue"):
             return from_uuencode(data)
         return data
@@ -79,6 +82,22 @@ class Part:
         """The same of a *body* that was changed."""
         text = charsets.decode(body[:MAX_TEXT], self.type_parameters.get("charset"))
         return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+_padded_break = re.compile(rb"=[ \t]{1,80}(\r?\n)")  # RFC 2045, section 6.7, rule 3
+_base64_line = re.compile(rb"[ \t]*[A-Za-z0-9+/=]*[ \t]*")
+
+
+def _end_of_base64(raw: bytes, start: int, end: int) -> int:
+    """Where base64 ends above the footer that a list or a gateway wrote below it as plain text;
+    *end* where there is none, or nothing else."""
+    first = max(start, end - MAX_FOOTER)
+    position = end
+    for line in reversed(raw[first:end].splitlines(keepends=True)):
+        if line.strip() and _base64_line.fullmatch(line.rstrip(b"\r\n")):
+            return position
+        position -= len(line)
+    return end
 
 
 def read(raw: bytes) -> Part:
@@ -99,7 +118,9 @@ def _first_charset(part: Part) -> str:
     return part.type_parameters.get("charset", "")
 
 
-def _read(raw: bytes, start: int, end: int, *, depth: int, left: list[int]) -> Part:
+def _read(
+    raw: bytes, start: int, end: int, *, depth: int, left: list[int], kind: str = "text/plain"
+) -> Part:
     fields, body = _header(raw, start, end)
     part = Part(raw, fields, body, end)
     part.content_type, part.type_parameters = headers.parameters(part.get("content-type"))
@@ -107,9 +128,9 @@ def _read(raw: bytes, start: int, end: int, *, depth: int, left: list[int]) -> P
         part.get("content-disposition")
     )
     if "/" not in part.content_type:
-        part.content_type = {"text": "text/plain", "html": "text/html"}.get(
-            part.content_type, "text/plain"
-        )
+        part.content_type = {"text": "text/plain", "html": "text/html"}.get(part.content_type, kind)
+        if fields and kind == "message/rfc822":
+            part.start = start  # its writer left out the blank line above the mail's header
     if part.content_type.startswith("multipart/"):
         if depth >= MAX_DEPTH:
             part.unread = True
@@ -127,11 +148,13 @@ def _read_children(part: Part, *, depth: int, left: list[int]) -> None:
         pieces = list(_pieces(part, used[1].rstrip(), left)) if used else []
     if not pieces:
         part.content_type = "text/plain"
+    # RFC 2046, section 5.1.5: what a digest holds are mails, unless they say otherwise.
+    kind = "message/rfc822" if part.content_type == "multipart/digest" else "text/plain"
     for start, end, unread in pieces:
         if unread:
             part.children.append(Part(part.raw, [], start, end, unread=True))
         else:
-            part.children.append(_read(part.raw, start, end, depth=depth + 1, left=left))
+            part.children.append(_read(part.raw, start, end, depth=depth + 1, left=left, kind=kind))
 
 
 _first_delimiter = re.compile(rb"^--([^\s-][^\r\n]{0,200})\r?$", re.MULTILINE)

@@ -68,14 +68,16 @@ def parse(raw: bytes) -> ParsedEmail:
     content.take(root)
     body = content.body()
     text = body.text if body.text.strip() else html_to_text(body.html or "")
-    reply_text = quoting.new_text(text[:MAX_TEXT])
-    html = shown_html(body.html) if body.html is not None else None
+    subject = headers.decode_words(root.get("subject"))[:MAX_SUBJECT]
+    passes_on = quoting.is_forward(subject)
+    reply_text = quoting.new_text(text[:MAX_TEXT], passes_on=passes_on)
+    html = shown_html(body.html, passes_on=passes_on) if body.html is not None else None
     if event := content.event:
         text, reply_text, html = _with_event(event, text, reply_text, html)
     sender = _sender(root)
     message_id = headers.message_ids(root.get("message-id")[:2000])
     return ParsedEmail(
-        subject=headers.decode_words(root.get("subject"))[:MAX_SUBJECT],
+        subject=subject,
         from_email=sender.email,
         from_name=sender.name,
         to=_addresses(root, "to"),

@@ -250,6 +250,56 @@ def test_any_calendar_is_survived(text: str) -> None:
     invitations.described(f"BEGIN:VEVENT\n{text}")
 
 
+def test_the_answer_to_an_invitation_is_told_once() -> None:
+    calendar = CALENDAR.format(method="REPLY", times=BERLIN)
+    told = invitations.described(calendar.replace("SUMMARY:", "SUMMARY:Declined: "))
+    assert told.startswith("Declined: Oven, second look\n")
+
+
+# Digests, footers, and lines that gateways pad
+
+
+@pytest.mark.parametrize("blank", ["\n", ""])
+def test_the_mails_of_a_digest_are_its_files(blank: str) -> None:
+    mail = parse(
+        (
+            "Content-Type: multipart/mixed; boundary=a\n\n--a\n\nTopics\n--a\n"
+            "Content-Type: multipart/digest; boundary=b\n\n"
+            f"--b\n{blank}From: ann@x.example\nSubject: Oven\n\nCold\n--b--\n--a--\n"
+        ).encode()
+    )
+    assert mail.text == "Topics"
+    assert files(mail) == [
+        ("Oven.eml", "message/rfc822", b"From: ann@x.example\nSubject: Oven\n\nCold")
+    ]
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        "____________\nUsers mailing list\nusers@lists.example\n",
+        "\n\n[This mail was checked!]\n",
+    ],
+)
+@pytest.mark.parametrize("text", ["Hello world!", "Hello, world!"])  # with padding and without
+def test_a_footer_below_base64_is_not_read_as_such(text: str, footer: str) -> None:
+    head = "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n"
+    encoded = base64.encodebytes(text.encode()).decode()
+    assert parse(f"{head}{encoded}{footer}".encode()).text == text
+
+
+def test_foreign_characters_in_base64_are_passed_over() -> None:
+    encoded = base64.encodebytes(b"Hello world!").decode()
+    for broken in ("!" + encoded, f"> {encoded}", encoded[:4] + "*" + encoded[4:]):
+        raw = f"Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n{broken}"
+        assert parse(raw.encode()).text == "Hello world!", broken
+
+
+def test_a_soft_line_break_may_be_padded() -> None:
+    raw = b"Content-Transfer-Encoding: quoted-printable\n\nOne = \t\nline =3D one\n"
+    assert parse(raw).text == "One line = one\n"
+
+
 # Files written into texts
 
 
@@ -270,6 +320,12 @@ def test_an_image_written_into_html_becomes_one_of_the_mail() -> None:
     assert mail.html is not None
     assert f'data-cid="{file.content_id}"' in mail.html
     assert html_to_text(mail.html) == "See it"
+
+
+def test_what_a_mail_hides_is_neither_shown_nor_read() -> None:
+    hidden = '<div style="display:none">Read this first</div><p>Your oven</p>'
+    mail = parse(f"Content-Type: text/html\n\n{hidden}".encode())
+    assert (mail.text, mail.html) == ("Your oven", "<p>Your oven</p>")
 
 
 def test_uuencoded_files_leave_the_text() -> None:

@@ -53,6 +53,15 @@ def test_encoded_words(raw: str, text: str) -> None:
         ('"unclosed <ann@x.example>', [("unclosed", "ann@x.example")]),
         ("<@relay.example:ann@x.example>", [("", "ann@x.example")]),
         ("no address here", []),
+        (
+            "=?utf-8?Q?M=C3=BCller, Ann, Ltd.?= <ann@x.example>",
+            [("Müller, Ann, Ltd.", "ann@x.example")],
+        ),
+        (
+            "Lee, Ann <ann@x.example>, Ray, Bob <bob@x.example>, eve@x.example",
+            [("Lee, Ann", "ann@x.example"), ("Ray, Bob", "bob@x.example"), ("", "eve@x.example")],
+        ),
+        ("ann@x.example (Ann (the cook) Lee)", [("Ann Lee", "ann@x.example")]),
     ],
 )
 def test_addresses(field: str, found: list[tuple[str, str]]) -> None:

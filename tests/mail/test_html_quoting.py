@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.core.html import FOLD, html_to_text
 from app.mail.html_quoting import shown_html
+from app.mail.parsing import parse
 
 NEW = "Yes, that works."
 OLD = "Shall we send a new one?"
@@ -114,6 +115,38 @@ def test_what_is_old_is_folded_away(html: str) -> None:
 )
 def test_nothing_new_is_folded_away(html: str) -> None:
     assert FOLD not in shown_html(html)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        pytest.param(
+            '<div style="border:none;border-top:solid #E1E1E1 1.0pt"><p><b>From:</b> Bob<br><b>'
+            f"Sent:</b> Monday<br><b>Subject:</b> Oven</p></div><p>{OLD}</p>",
+            id="Outlook for Windows",
+        ),
+        pytest.param(
+            '<div id="appendonsend"></div><hr><div id="divRplyFwdMsg"><b>From:</b> Bob<br><b>Sent:'
+            f"</b> Monday<br><b>Subject:</b> Oven</div><div>{OLD}</div>",
+            id="Outlook on the web",
+        ),
+        pytest.param(
+            '<blockquote type="cite"><div>Begin forwarded message:</div><div>From: Bob</div><br>'
+            f"<div>{OLD}</div></blockquote>",
+            id="Apple Mail",
+        ),
+    ],
+)
+def test_a_mail_that_is_passed_on_is_read_whole(html: str) -> None:
+    html = f"<p>{NEW}</p>{html}"
+    assert sides(html)[0] == NEW
+    assert FOLD not in shown_html(html, passes_on=True)
+    mail = f"Content-Type: text/html\n\n{html}"
+    whole = parse(f"Subject: FW: Oven\n{mail}".encode())
+    assert OLD in whole.reply_text
+    assert FOLD not in (whole.html or "")
+    for answer in ("Re: FW: Oven", "Forwarding: Oven", "I am here: Oven"):
+        assert parse(f"Subject: {answer}\n{mail}".encode()).reply_text == NEW
 
 
 def test_a_picture_is_no_emptiness() -> None:

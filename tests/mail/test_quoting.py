@@ -95,6 +95,7 @@ def test_signatures_go_and_answers_stay(text: str, new: str) -> None:
         "Sent from my desk, it is easier.",
         "From: the start it was slow",
         "He wrote:\nnothing at all",
+        "On 24 May I wrote:\na letter that matters.",
         "Here it is.\n\n---------- Forwarded message ---------\nFrom: Ann <ann@x.example>\n"
         "Date: Mon\nSubject: Help\n\nThe panel is dead.",
         "a -- b",
