@@ -65,12 +65,13 @@ def _proof(mail: ParsedEmail, results: list[_Result], server: str) -> Proof:
 def has_one_sender(mail: ParsedEmail) -> bool:
     """True for one From field with one address: else it is not told whose proof it would be.
 
-    Of two in brackets, or one with a NUL in it, others may read another one than we do.
+    Of two in brackets, or of an address in an address, others may read another one than we do.
     """
     fields = mail.fields.get("from", ())
-    if len(fields) != 1 or fields[0].count("<") > 1 or "\0" in fields[0]:
+    if len(fields) != 1 or fields[0].count("<") > 1:
         return False
-    return len(headers.addresses(fields[0])) == 1
+    is_one = fields[0].rpartition("<")[2].count("@") == 1
+    return is_one and len(headers.addresses(fields[0])) == 1
 
 
 def from_domain(mail: ParsedEmail) -> str:

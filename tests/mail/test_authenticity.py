@@ -72,6 +72,7 @@ def test_a_field_that_the_sender_wrote_in_our_servers_name_lies_below_its_own() 
         "ann@x.example\r\nFrom: boss@x.example",
         "<ann@x.example> <boss@x.example>",  # we read the last one, others the first
         "boss@x.example\0@x.example",
+        "<@x.example:boss@x.example>",
     ],
 )
 def test_of_several_senders_none_is_proven(sender: str) -> None:
