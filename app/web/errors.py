@@ -121,7 +121,8 @@ def _domain(error: DomainError) -> ResponseReturnValue:
     # PRODUCT: invalid input is 400 in the API and 422 on a page.
     api = request.path.startswith("/api/") and error.status == 422
     status = 400 if api else error.status
-    return answer(status, error.message, errors, title=TITLES[error.status])
+    title = "We cannot find this" if status == 404 else TITLES[error.status]
+    return answer(status, error.message, errors, title=title)
 
 
 def _csrf(error: CSRFError) -> ResponseReturnValue:

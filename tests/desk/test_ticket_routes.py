@@ -443,6 +443,21 @@ def test_deleting_and_restoring_are_a_supervisor_s(
     assert desk.get(f"/desk/tickets/{ticket.number}").status_code == 200
 
 
+def test_who_finds_nothing_on_the_desk_is_led_to_the_queue(desk: FlaskClient) -> None:
+    for path in ("/desk/tickets/TKT-22222222", "/desk/nothing", "/admin/nothing"):
+        page = desk.get(path)
+        assert page.status_code == 404
+        assert re.findall(r'class="button[^"]*" href="([^"]+)"', page.text) == [
+            "/desk/",
+            "/desk/search",
+        ]
+    page = desk.get("/desk/tickets/TKT-22222222").text
+    assert "There is no such ticket, or it is not for you." in page
+    assert "There is no such page" not in page
+    elsewhere = desk.get("/nothing").text
+    assert 'href="/tickets/new">Open a ticket' in elsewhere
+
+
 def test_an_unknown_held_mail_is_a_404(desk: FlaskClient, agent: Person) -> None:
     ticket = ticket_of()
     assert post(desk, ticket, "held/999", decision="accepted").status_code == 404
