@@ -62,9 +62,9 @@ def _found(words: str) -> Query:
 
 
 def _row(row: Any) -> ListRow:
-    language = LANGUAGES.get(row.language, row.language)
-    name = f"{catalog.categories()[row.category_id].name}, {language}"
-    return ListRow(row.id, name, row.subject, () if row.is_active else ("Not in use",))
+    return ListRow(
+        row.id, templates.label(row), row.subject, () if row.is_active else ("Not in use",)
+    )
 
 
 def _form(row: AutoResponseTemplate | None) -> TemplateForm:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.accounts.forms import LANGUAGES
 from app.accounts.models import Person
 from app.channels import auto_response
 from app.channels.auto_response import PLACEHOLDER
@@ -41,8 +42,9 @@ def facts(row: AutoResponseTemplate) -> Facts:
 
 
 def label(row: AutoResponseTemplate) -> str:
-    """ "Billing, de"."""
-    return f"{catalog.categories()[row.category_id].name}, {row.language}"
+    """ "Billing, Deutsch"."""
+    language = LANGUAGES.get(row.language, row.language)
+    return f"{catalog.categories()[row.category_id].name}, {language}"
 
 
 def save(
