@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlencode
 
 from flask import redirect, render_template, request
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
 from app.accounts.access import agent_required, current_person
 from app.core.clock import utcnow
@@ -37,13 +39,13 @@ def queue() -> ResponseReturnValue:
     view = counts.view_of(request.args.get("view", "unresolved"), person)
     if view is None:
         return redirect(QUEUE, 302)
+    read = partial(from_query, base=view.filters, zone=viewer_zone(person), limit=counts.ROWS)
     try:
-        filters = from_query(
-            request.args, base=view.filters, zone=viewer_zone(person), limit=counts.ROWS
-        )
-        problem = ""
-    except Invalid as error:
-        filters, problem = view.filters, error.message
+        filters, problem = read(request.args), ""
+    except Invalid as error:  # the others narrow the list all the same
+        sent = request.args.items(multi=True)
+        right = [pair for pair in sent if pair[0] not in error.errors]
+        filters, problem = read(MultiDict(right)), error.message
     is_view = filters.narrowing == view.filters.narrowing
     total = counts.rail_counts(person).text_of(view.key) if is_view else None
     page = lists.list_tickets(

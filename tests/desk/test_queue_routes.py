@@ -139,6 +139,18 @@ def test_a_page_takes_at_most_eight_statements_however_full(
     assert counts[1] <= counts[0] + 1  # how many there are, which one page tells by itself
 
 
+def test_a_wrong_filter_is_told_and_leaves_the_others(desk: FlaskClient) -> None:
+    requester = make_person()
+    wanted = make_ticket(requester, status=Status.OPEN, priority=Priority.HIGH)
+    make_ticket(requester, status=Status.OPEN, priority=Priority.LOW)
+    db.session.commit()
+    answer = desk.get("/desk/?view=unresolved&priority=high&created_after=soon&page=-1")
+    assert answer.status_code == 400
+    assert "created_after: a day or a moment" in answer.text
+    assert numbers(answer.text) == [wanted.number]
+    assert re.search(r'name="priority" value="high" checked', answer.text)
+
+
 def test_a_new_filter_keeps_view_and_order(desk: FlaskClient) -> None:
     page = desk.get("/desk/?view=mine&sort=created_at&order=asc").get_data(as_text=True)
     kept = set(re.findall(r'<input type="hidden" name="(view|sort|order)" value="(\w+)">', page))
