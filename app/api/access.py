@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from flask import g, request
+from flask_limiter import RouteLimit
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
@@ -58,6 +59,16 @@ def limited_by() -> str:
     token = token_in(request.headers.get("Authorization", ""))  # one, however it is written
     # A hash: tokens stay out of Redis.
     return sha256(token.encode("utf-8", "replace")).hexdigest() if token else limits.network()
+
+
+def limited_as_a_form(limit: str) -> RouteLimit:
+    """Limit what customers post from a browser as the form for it is: the API is no way past it."""
+    return limiter.limit(limit, key_func=limits.network, exempt_when=_is_program_or_team)
+
+
+def _is_program_or_team() -> bool:
+    person = None if "Authorization" in request.headers else person_or_none()
+    return person is None or person.is_agent
 
 
 @limiter.shared_limit(limits.WRONG_TOKENS_BY_IP, scope="wrong-token", key_func=limits.network)

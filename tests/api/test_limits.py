@@ -10,6 +10,7 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from app import create_app
+from app.accounts.sign_in import start_session
 from app.accounts.tokens import make_token
 from app.core import cache
 from app.core.clock import utcnow
@@ -18,7 +19,8 @@ from app.extensions import limiter
 from app.settings import load
 from app.web import limits
 from tests import servers
-from tests.factories import make_agent
+from tests.accounts.pages import token_of
+from tests.factories import make_agent, make_person
 
 PATH = "/api/v1/tags"
 
@@ -98,3 +100,25 @@ def test_made_up_tokens_are_counted_by_network_together(limited: Flask, token: s
     assert status("dsk_another", "/api/v1/groups") == 429
     assert status("dsk_another", ip="192.0.2.2") == 401
     assert status(token) == 200
+
+
+@pytest.mark.real_commits
+def test_the_api_is_no_way_past_the_limit_of_the_form(limited: Flask) -> None:
+    with limited.test_request_context():
+        db.session.info["writes_freely"] = True
+        customer = make_person("ann@customer.example")
+        token, key = make_token(customer, "test", now=utcnow()), start_session(customer)
+        db.session.commit()
+        db.session.remove()
+    client = limited.test_client()
+    with client.session_transaction() as session:
+        session["_user_id"] = key
+    browser = {"X-CSRFToken": token_of(client, "/account/")}
+
+    def opens(n: int, headers: dict[str, str]) -> int:
+        body = {"subject": f"Ticket {n}", "description": "Again"}
+        return client.post("/api/v1/tickets", json=body, headers=headers).status_code
+
+    allowed = int(limits.TICKET_BY_IP.split()[0])
+    assert [opens(n, browser) for n in range(allowed + 1)] == [201] * allowed + [429]
+    assert opens(99, {"Authorization": f"Bearer {token}"}) == 201

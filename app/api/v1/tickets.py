@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from app.accounts import customers
 from app.accounts.access import hidden_group_ids
 from app.accounts.models import Person
-from app.api.access import agent, caller, token_required
+from app.api.access import agent, caller, limited_as_a_form, token_required
 from app.api.etags import refuse_unread, tagged
 from app.api.idempotency import done, idempotent
 from app.api.v1 import answers, changes, examples, schemas
@@ -35,6 +35,7 @@ from app.tickets.models import Ticket
 from app.tickets.portal_queries import Viewer, get_own
 from app.tickets.queries import get_visible, refuse_hidden
 from app.tickets.words import Source, Status, Visibility
+from app.web import limits
 from app.web.security import MAX_FILE, reads_first, takes_files
 
 TEAM_FILTERS = ("tag", "group", "held")
@@ -101,6 +102,7 @@ def list_tickets() -> ResponseReturnValue:
 @reads_first
 @bp.doc(summary="Open a ticket")
 @limited
+@limited_as_a_form(limits.TICKET_BY_IP)
 @token_required
 @bp.arguments(schemas.TicketIn, example=examples.TICKET_IN)
 @bp.response(201, schemas.TicketDetail, example=examples.TICKET)
@@ -179,6 +181,7 @@ def list_comments(number: str) -> ResponseReturnValue:
 @reads_first
 @bp.doc(summary="Add a comment")
 @limited
+@limited_as_a_form(limits.REPLY_BY_IP)
 @token_required
 @bp.arguments(schemas.CommentIn, example=examples.COMMENT_IN)
 @bp.response(201, schemas.CommentOut, example=examples.COMMENT)
