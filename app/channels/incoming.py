@@ -49,7 +49,7 @@ from app.mail.mailboxes import MailboxCard
 from app.mail.models import InboundState, SenderCheck
 from app.mail.parsing import ParsedEmail
 from app.settings import Settings
-from app.tickets import catalog, decisions, notifications
+from app.tickets import catalog, decisions, notifications, participants
 from app.tickets.attachments import StoredFile
 from app.tickets.mail_models import HeldEmail, TicketMessageId
 from app.tickets.models import Participant, Ticket
@@ -404,7 +404,13 @@ def _add_cc(mail: Mail, ticket_id: int, *, known: set[int], now: datetime) -> No
     if mail.verdict.kind is not MailKind.PERSONAL or mail.proof.check is SenderCheck.FAIL:
         return
     others = [a for a in mail.parsed.to + mail.parsed.cc if not mailboxes.is_own(a.email)]
+    if not others:
+        return
+    here = sa.select(sa.func.count()).select_from(Participant)
+    count = db.session.scalar(here.where(Participant.ticket_id == ticket_id)) or 0
     for address in others[:MOST_CC]:
+        if count >= participants.MOST:  # else mail after mail would send our answers to anybody
+            return
         try:
             person = people.find_or_make(address.email, name=address.name, now=now)
         except DomainError:
@@ -413,6 +419,7 @@ def _add_cc(mail: Mail, ticket_id: int, *, known: set[int], now: datetime) -> No
             continue
         known.add(person.id)
         if db.session.get(Participant, (ticket_id, person.id)) is None:
+            count += 1
             db.session.add(
                 Participant(
                     ticket_id=ticket_id,

@@ -17,6 +17,7 @@ from app.core.settings_store import change_setting
 from app.mail import receiving
 from app.mail.commands import mail as mail_command
 from app.mail.models import InboundEmail, InboundState, OutboundEmail
+from app.tickets import participants
 from app.tickets.history_models import DecisionRecord
 from app.tickets.mail_models import HeldEmail, TicketMessageId
 from app.tickets.models import Attachment, Comment, Participant, SlaClock, Ticket
@@ -193,6 +194,15 @@ def test_who_was_ccd_in_an_accepted_mail_takes_part(ticket: Ticket) -> None:
     assert [c.body for c in comments(ticket)] == ["One", "Two"]
     row = deliver(raw("Three", sender="eve@customer.example", **asked))
     assert row.state is InboundState.HELD
+
+
+def test_no_mail_brings_more_people_than_a_reply_goes_to(ticket: Ticket) -> None:
+    """Mail after mail would else send what agents answer, with the sender's words, to anybody."""
+    for n in range(4):
+        copies = ", ".join(f"p{n}-{m}@elsewhere.example" for m in range(20))
+        deliver(raw(f"Number {n}", In_Reply_To="<ours@desk.example>", Cc=copies))
+    here = sa.select(Participant).where(Participant.ticket_id == ticket.id)
+    assert len(db.session.scalars(here).all()) == participants.MOST
 
 
 @pytest.mark.requirement("X45")
