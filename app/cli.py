@@ -79,9 +79,14 @@ def _what_to_mend(error: Exception) -> str | None:
     if "sqlalchemy" in sys.modules:
         from sqlalchemy.exc import DatabaseError, OperationalError
 
-        # Not its other kin: those are faults of ours.
-        if isinstance(error, DatabaseError) and type(error) in (DatabaseError, OperationalError):
-            return f"the database does not answer: {str(error.orig).strip().splitlines()[0]}"
+        if isinstance(error, DatabaseError):
+            told = str(error.orig).strip()
+            # 42P01: PostgreSQL's undefined_table.
+            if "no such table" in told or getattr(error.orig, "sqlstate", "") == "42P01":
+                return "the database lacks a table: run deskhand db upgrade"
+            # Not its other kin: those are faults of ours.
+            if type(error) in (DatabaseError, OperationalError):
+                return f"the database does not answer: {told.splitlines()[0]}"
     if "redis" in sys.modules:
         from redis.exceptions import ConnectionError as NoRedis
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import click
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 from flask import Flask
 
 from app.cli import cli
+from app.core.db import db
 from app.settings import Settings, SettingsError, load
 
 HUGE = "9" * 5_000
@@ -37,6 +40,10 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("mail", "ingest", "--mailbox", "\udcff"),
     ("outbox", "send"),
     ("sla", "nonsense"),
+    ("report", "--start", "nonsense", "--end", "2026-02-30"),
+    ("report", "--start", "2026-02-01", "--end", "2026-01-01"),
+    ("report", "--start", "2026-01-01", "--end", "2026-02-01", "--agent", "\udcff"),
+    ("backup", "/nowhere/there"),
 )
 
 
@@ -51,6 +58,23 @@ def test_commands(app: Flask, arguments: tuple[str, ...], monkeypatch: pytest.Mo
     assert result.exit_code != 0
     lines = [line for line in result.output.splitlines() if line.strip()]
     assert len([line for line in lines if not line.startswith(("Usage:", "Try "))]) == 1, lines
+
+
+def test_a_database_without_tables(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to do is told, not what the database said; the same on both."""
+
+    @click.command()
+    def ask() -> None:
+        db.session.execute(sa.text("select 1 from not_made_yet"))
+
+    monkeypatch.setattr("app.accounts.commands.user", ask)
+    monkeypatch.setattr("app.create_app", lambda: app)
+    result = CliRunner().invoke(cli, ["user"])
+    db.session.rollback()
+    assert (result.exit_code, result.output) == (
+        1,
+        "Error: the database lacks a table: run deskhand db upgrade\n",
+    )
 
 
 SETTINGS = {
