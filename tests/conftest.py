@@ -123,6 +123,20 @@ def _rolled_back(request: pytest.FixtureRequest) -> Iterator[None]:
         begin_read()
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def own_environ(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """The environment of a desk of its own, on either database; see `tests.own_desk`."""
+    environ = {
+        "DESKHAND_DATA_DIR": str(tmp_path),
+        "DESKHAND_REDIS_URL": servers.redis_url(),
+        "DESKHAND_RATE_LIMITS": "off",
+        "DESKHAND_LOG_LEVEL": "WARNING",
+    }
+    if request.param == "postgres":
+        environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("own")
+    return environ
+
+
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     """A browser without JavaScript that is not signed in."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
-from pathlib import Path
 from threading import Barrier
 from time import monotonic
 from typing import Any
@@ -23,25 +22,16 @@ from app.core import db as database
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.settings import load
-from tests import servers
 from tests.factories import make_agent
 
 pytestmark = pytest.mark.real_commits
 AT_ONCE = 6
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
+@pytest.fixture
+def desk(own_environ: dict[str, str]) -> Iterator[Flask]:
     """A desk on an empty database of its own."""
-    environ = {
-        "DESKHAND_DATA_DIR": str(tmp_path),
-        "DESKHAND_REDIS_URL": servers.redis_url(),
-        "DESKHAND_RATE_LIMITS": "off",
-        "DESKHAND_LOG_LEVEL": "ERROR",
-    }
-    if request.param == "postgres":
-        environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("races")
-    app = create_app(load(environ))
+    app = create_app(load(own_environ))
     with app.app_context():
         upgrade()
     yield app
@@ -131,7 +121,7 @@ def test_a_link_pressed_at_once_works_once(desk: Flask) -> None:
     assert sum(isinstance(r, links.DeadLink) for r in results) == AT_ONCE - 1, results
 
 
-@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)  # PostgreSQL has many writers
+@pytest.mark.parametrize("own_environ", ["sqlite"], indirect=True)  # PostgreSQL has many writers
 def test_reading_goes_on_while_somebody_writes_for_long(desk: Flask) -> None:
     """The note of an agent's use is left out rather than waited for."""
     with desk.test_request_context():

@@ -6,28 +6,22 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
-from flask_migrate import upgrade
 
-from app import create_app
 from app.accounts.models import Role
-from app.core import cache
 from app.core.db import begin_write, close_session, db
 from app.mail.models import OutboundEmail
-from app.settings import load
 from app.sla.models import EscalationKind, SlaEscalation, SlaPolicy
 from app.tickets import clocks
 from app.tickets.history_models import TicketEvent
 from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import ClockState, EventKind, Priority
-from tests import servers
 from tests.automation.sweeper import work
 from tests.factories import make_agent, make_ticket
 from tests.forks import together
+from tests.own_desk import own_desk
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NOW = START + timedelta(hours=7)
@@ -39,27 +33,14 @@ LATE, NEAR, FRESH = 120, 120, 20  # tickets whose first response is overdue, is 
 pytestmark = [pytest.mark.real_commits, pytest.mark.slow]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+@pytest.fixture
+def desk(own_environ: dict[str, str]) -> Iterator[dict[str, str]]:
     """The environment of a desk of its own, with tickets; its application context is on."""
-    environ = {
-        "DESKHAND_DATA_DIR": str(tmp_path),
-        "DESKHAND_REDIS_URL": servers.redis_url(),
-        "DESKHAND_LOG_LEVEL": "WARNING",
-    }
-    if request.param == "postgres":
-        environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("sweepers")
-    app: Flask = create_app(load(environ))
-    with app.app_context():
-        upgrade()
-        cache._kept.clear()
+    with own_desk(own_environ):
         begin_write()
         _fill()
         db.session.commit()
-        yield environ
-        close_session()
-        db.engine.dispose()
-        cache._kept.clear()
+        yield own_environ
 
 
 def _fill() -> None:

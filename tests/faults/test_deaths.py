@@ -15,29 +15,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from flask_migrate import upgrade
 
-from app import create_app
-from app.core import cache
 from app.core.db import begin_write, close_session, db
 from app.mail import outbox, receiving
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
-from app.settings import load
 from app.sla.models import EscalationKind, SlaEscalation, SlaPolicy
 from app.tickets import clocks
 from app.tickets.history_models import DecisionRecord, TicketEvent
 from app.tickets.mail_models import TicketMessageId
 from app.tickets.models import Attachment, Comment, SlaClock, Ticket
 from app.tickets.words import EventKind, Priority
-from tests import servers
 from tests.factories import make_agent, make_ticket
 from tests.faults.mortal import ACCEPTED, COMMITTED
 from tests.mail.smtp import Inbox, smtp_server
+from tests.own_desk import own_desk
 
 pytestmark = [pytest.mark.real_commits, pytest.mark.slow]
 
@@ -90,33 +85,23 @@ class Mortals:
         assert self.order(job, now)["status"] == 0
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def mortals(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mortals]:
+@pytest.fixture
+def mortals(own_environ: dict[str, str]) -> Iterator[Mortals]:
     with smtp_server() as inbox:
-        environ = {
-            "DESKHAND_DATA_DIR": str(tmp_path),
-            "DESKHAND_REDIS_URL": servers.redis_url(),
-            "DESKHAND_MAIL_FROM": "support@desk.example",
-            "DESKHAND_LOG_LEVEL": "WARNING",
-            "DESKHAND_SMTP_URL": inbox.url,
-        }
-        if request.param == "postgres":
-            environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("deaths")
-        with create_app(load(environ)).app_context():
-            upgrade()
-            cache.clear()
-            with subprocess.Popen(
+        mails = {"DESKHAND_MAIL_FROM": "support@desk.example", "DESKHAND_SMTP_URL": inbox.url}
+        environ = own_environ | mails
+        with (
+            own_desk(environ),
+            subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.mortal"],
                 env={**os.environ, **environ},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-            ) as process:
-                yield Mortals(process, inbox)
-                process.kill()
-            close_session()
-            db.engine.dispose()
-            cache.clear()
+            ) as process,
+        ):
+            yield Mortals(process, inbox)
+            process.kill()
 
 
 def write(statement: sa.Update) -> None:

@@ -17,24 +17,20 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from flask_migrate import upgrade
 
-from app import create_app
 from app.api import payloads
 from app.channels.intake import NewTicket, RequesterInput, take_in
-from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.integrations import deliveries
 from app.integrations.models import DeliveryState, WebhookDelivery
-from app.settings import load
 from app.tickets import properties
 from app.tickets.models import Ticket
 from app.tickets.timeline import System
 from app.tickets.words import Priority, Source
-from tests import servers
 from tests.integrations.courier import SIGN
 from tests.integrations.hooks import make_webhook
+from tests.own_desk import own_desk
 from tests.receiver import Got, Receiver, receiver, says
 
 TICKETS, CHANGES = 8, 6
@@ -45,28 +41,14 @@ AFTER_LEASE = timedelta(minutes=3)
 pytestmark = [pytest.mark.real_commits, pytest.mark.slow]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def desk(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[tuple[dict[str, str], Receiver]]:
+@pytest.fixture
+def desk(own_environ: dict[str, str]) -> Iterator[tuple[dict[str, str], Receiver]]:
     """The environment of a desk of its own with one webhook, and its receiver."""
-    environ = {
-        "DESKHAND_DATA_DIR": str(tmp_path),
-        "DESKHAND_REDIS_URL": servers.redis_url(),
-        "DESKHAND_LOG_LEVEL": "WARNING",
-        "DESKHAND_OUTBOUND_ALLOW": "127.0.0.1",
-    }
-    if request.param == "postgres":
-        environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("webhook_desk")
-    with receiver() as server, create_app(load(environ)).app_context():
-        upgrade()
-        cache.clear()
+    environ = own_environ | {"DESKHAND_OUTBOUND_ALLOW": "127.0.0.1"}
+    with receiver() as server, own_desk(environ):
         begin_write()
         make_webhook(server.url, ["ticket.created", "ticket.priority_changed"])
         yield environ, server
-        close_session()
-        db.engine.dispose()
-        cache.clear()
 
 
 @contextmanager
@@ -131,7 +113,7 @@ def test_a_killed_worker_loses_nothing_and_keeps_the_order(
         assert its == sorted(its)
 
 
-@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)  # the same threads on both
+@pytest.mark.parametrize("own_environ", ["sqlite"], indirect=True)  # the same threads on both
 def test_a_receiver_that_hangs_keeps_a_worker_from_nothing(
     desk: tuple[dict[str, str], Receiver],
 ) -> None:

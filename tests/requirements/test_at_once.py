@@ -5,26 +5,21 @@ from __future__ import annotations
 import multiprocessing
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from flask_migrate import upgrade
 
-from app import create_app
 from app.accounts.models import Distribution, Person, PersonEmail, Role
 from app.accounts.tokens import make_token
-from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.routing.models import AssignmentRule, RuleKind
-from app.settings import load
 from app.tickets.catalog_models import Tag
 from app.tickets.history_models import TicketEvent
 from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import EventKind
-from tests import servers
 from tests.factories import category, make_agent, make_group
+from tests.own_desk import own_desk
 from tests.requirements.posting import post_tickets
 
 PROCESSES, EACH = 3, 6
@@ -36,24 +31,11 @@ processes.set_forkserver_preload(["tests.requirements.posting"])
 pytestmark = [pytest.mark.real_commits, pytest.mark.slow]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def environ(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+@pytest.fixture
+def environ(own_environ: dict[str, str]) -> Iterator[dict[str, str]]:
     """The environment of a desk of its own; its application context is on."""
-    environ = {
-        "DESKHAND_DATA_DIR": str(tmp_path),
-        "DESKHAND_REDIS_URL": servers.redis_url(),
-        "DESKHAND_RATE_LIMITS": "off",
-        "DESKHAND_LOG_LEVEL": "ERROR",
-    }
-    if request.param == "postgres":
-        environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("at_once")
-    with create_app(load(environ)).app_context():
-        upgrade()
-        cache.clear()
-        yield environ
-        close_session()
-        db.engine.dispose()
-        cache.clear()
+    with own_desk(own_environ):
+        yield own_environ
 
 
 @pytest.mark.requirement("R 0-10", "R 2-2", "R 3-2", "R 13-2", "X11", "X12", "X14", "X19", "X23")

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
-from flask_migrate import upgrade
 
-from app import create_app
 from app.accounts.models import Person, Role
-from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.routing import waiting
-from app.settings import load
 from app.tickets.history_models import TicketEvent
 from app.tickets.models import Ticket
 from app.tickets.words import EventKind
-from tests import servers
 from tests.factories import make_agent
 from tests.forks import SECONDS, processes
+from tests.own_desk import own_desk
 from tests.routing import process
 
 AGENTS, PROCESSES, TICKETS = 10, 8, 200
@@ -32,24 +26,11 @@ AGENTS, PROCESSES, TICKETS = 10, 8, 200
 pytestmark = [pytest.mark.real_commits, pytest.mark.slow]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+@pytest.fixture
+def desk(own_environ: dict[str, str]) -> Iterator[dict[str, str]]:
     """The environment of a desk of its own; its application context is on."""
-    environ = {
-        "DESKHAND_DATA_DIR": str(tmp_path),
-        "DESKHAND_REDIS_URL": servers.redis_url(),
-        "DESKHAND_LOG_LEVEL": "WARNING",
-    }
-    if request.param == "postgres":
-        environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("routing")
-    app: Flask = create_app(load(environ))
-    with app.app_context():
-        upgrade()
-        cache._kept.clear()
-        yield environ
-        close_session()
-        db.engine.dispose()
-        cache._kept.clear()
+    with own_desk(own_environ):
+        yield own_environ
 
 
 def hire(limit: int) -> None:

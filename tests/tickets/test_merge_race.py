@@ -3,48 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from flask_migrate import upgrade
 
-from app import create_app
 from app.accounts.models import Person
-from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.core.errors import Conflict
-from app.settings import load
 from app.tickets import merging
 from app.tickets.merge_models import TicketMerge
 from app.tickets.models import Comment, Ticket
-from tests import factories, servers
+from tests import factories
+from tests.own_desk import own_desk
 
 PAIRS = 15
 
 pytestmark = [pytest.mark.real_commits, pytest.mark.slow]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
-    environ = {
-        "DESKHAND_DATA_DIR": str(tmp_path),
-        "DESKHAND_REDIS_URL": servers.redis_url(),
-        "DESKHAND_LOG_LEVEL": "WARNING",
-    }
-    if request.param == "postgres":
-        environ["DESKHAND_DATABASE_URL"] = servers.postgres_url("merge_race")
-    app = create_app(load(environ))
-    with app.app_context():
-        upgrade()
-        cache.clear()
+@pytest.fixture
+def desk(own_environ: dict[str, str]) -> Iterator[Flask]:
+    with own_desk(own_environ) as app:
         yield app
-        close_session()
-        db.engine.dispose()
-        cache.clear()
 
 
 def test_one_of_two_opposite_merges_wins(desk: Flask) -> None:
