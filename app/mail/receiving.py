@@ -62,11 +62,14 @@ def envelope(raw: bytes) -> Envelope:
     """Read the header (pure).
 
     The hash is over From, Date, Subject and body, line ends apart: the same mail may come by
-    different ways, and different mails do reuse a Message-ID.
+    different ways, and different mails do reuse a Message-ID. Devices send the same alarm again
+    with neither id nor date: then the newest Received tells one from the other.
     """
     root = mime.read(raw)
     told = [value for name, value in root.fields if name in ("from", "date", "subject")]
     ids = headers.message_ids(root.get("message-id")[:2000])
+    if not ids and not root.get("date"):
+        told += [value for name, value in root.fields if name == "received"][:1]
     paths = [value.strip() for value in root.get_all("return-path")]
     senders = headers.addresses(root.get("from"))
     named = [

@@ -34,6 +34,16 @@ def test_a_mail_is_the_same_whatever_its_line_ends(pieces: list[bytes]) -> None:
         receiving.PIECE = before
 
 
+def test_alarms_without_id_and_date_are_told_apart_by_who_received_them() -> None:
+    alarm = b"From: ups@desk.example\nSubject: On battery\n\nNo power.\n"
+    hops = [b"Received: from ups by mx.example with ESMTP id %d\n" % n for n in (1, 1, 2)]
+    first, again, second = (receiving.envelope(hop + alarm).content_hash for hop in hops)
+    assert first == again != second
+    for known in (b"Date: Mon, 23 Nov 2026 10:00:00 +0000\n", b"Message-ID: <1@ups>\n"):
+        both = {receiving.envelope(hop + known + alarm).content_hash for hop in hops}
+        assert len(both) == 1  # it may come by two ways
+
+
 @pytest.mark.parametrize("size", [0, large.LARGE - 100, large.LARGE + 1, 3 * large.PIECE + 7])
 def test_a_mail_comes_back_byte_by_byte(app: Flask, size: int) -> None:
     raw = HEAD + bytes(n * n % 251 for n in range(1000)) * (size // 1000 + 1)
