@@ -12,6 +12,7 @@ from app.accounts import directory
 from app.accounts.models import Person, Role
 from app.core.errors import Forbidden
 from app.extensions import login_manager
+from app.web import limits
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -77,6 +78,12 @@ def person_or_none() -> Person | None:
     """Who is signed in, or None for a guest; one statement the first time in a request."""
     user = current_user._get_current_object()
     return user if isinstance(user, Person) else None
+
+
+def whose() -> str:
+    """Whom a limit counts, from whichever network: the one who is signed in."""
+    person = person_or_none()
+    return f"person {person.id}" if person else limits.network()
 
 
 def hidden_group_ids(person: Person) -> frozenset[int]:

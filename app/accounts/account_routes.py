@@ -12,7 +12,7 @@ from flask import Blueprint, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.accounts import links, passwords, presence, sign_in, tokens
-from app.accounts.access import agent_required, current_person, signed_in
+from app.accounts.access import agent_required, current_person, signed_in, whose
 from app.accounts.forms import PasswordForm, PresenceForm, ProfileForm, TokenForm
 from app.accounts.models import LoginSession, Person, Presence
 from app.core.clock import utcnow
@@ -76,6 +76,7 @@ def change_profile() -> ResponseReturnValue:
 
 @bp.post("/account/password")
 @limits.failures_by_ip(limits.SIGN_IN_BY_IP)
+@limits.failures_by(limits.SIGN_IN_BY_ADDRESS, whose)
 @signed_in
 @reads_first
 def change_password() -> ResponseReturnValue:

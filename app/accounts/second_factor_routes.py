@@ -11,7 +11,7 @@ from wtforms import HiddenField, StringField
 from wtforms.validators import DataRequired, InputRequired, Length
 
 from app.accounts import second_factor, sign_in
-from app.accounts.access import current_person, everyone, signed_in
+from app.accounts.access import current_person, everyone, signed_in, whose
 from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
@@ -128,6 +128,7 @@ def turn_on() -> ResponseReturnValue:
 
 @bp.post(f"{TWO_FACTOR}/recovery-codes")
 @limits.failures_by_ip(limits.SIGN_IN_BY_IP)
+@limits.failures_by(limits.SIGN_IN_BY_ADDRESS, whose)
 @signed_in
 def renew_codes() -> ResponseReturnValue:
     """New recovery codes, by a code of the app."""
@@ -141,6 +142,7 @@ def renew_codes() -> ResponseReturnValue:
 
 @bp.post(f"{TWO_FACTOR}/removal")
 @limits.failures_by_ip(limits.SIGN_IN_BY_IP)
+@limits.failures_by(limits.SIGN_IN_BY_ADDRESS, whose)
 @signed_in
 def turn_off() -> ResponseReturnValue:
     """Turn it off, by a code."""

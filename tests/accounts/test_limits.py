@@ -115,6 +115,20 @@ def test_limits_count_an_ipv4_address_or_an_ipv6_network(address: str, counted: 
         assert limits.network() == counted
 
 
+def test_nobody_tries_passwords_in_a_browser_that_is_signed_in(limited: Flask) -> None:
+    client = limited.test_client()
+    assert post(client, "/login", "ana@example.com", PASSWORD) == 303
+
+    def tries(n: int, current: str) -> int:
+        data = {"current": current, "password": "a quite new password"}
+        data["csrf_token"] = token_of(client, "/account/")
+        headers = {"X-Forwarded-For": f"10.0.{n}.1"}
+        return client.post("/account/password", data=data, headers=headers).status_code
+
+    assert [tries(n, "wrong") for n in range(11)] == [422] * 10 + [429]
+    assert tries(12, PASSWORD) == 429
+
+
 @pytest.mark.parametrize("page", ["/login/link", "/password-reset"])
 def test_mails_that_anybody_can_ask_for_are_limited(limited: Flask, page: str) -> None:
     client = limited.test_client()
