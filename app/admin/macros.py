@@ -38,7 +38,7 @@ class MacroForm(AdminForm):
     group = SelectField("Group", default="")
     assignee = SelectField("Assignee", default="")
     tags = line("Add tags", "With commas between.", most=300, needed=False)
-    is_active = tick("In use")
+    is_active = tick("In use", "Else no agent is offered it.")
 
 
 def _found(words: str) -> Query:

@@ -101,7 +101,9 @@ class MailboxForm(AdminForm):
     imap_folder = line("Folder", most=255, needed=False)
     imap_after = SelectField("Once a mail is stored here", choices=options(AFTER.items()))
     imap_after_folder = line("Folder for stored mail", most=255, needed=False)
-    imap_takes_old = tick("Take what is in the folder already", default=True)
+    imap_takes_old = tick(
+        "Take what is in the folder already", "Else only what arrives from now on.", default=True
+    )
 
     smtp_host = line(
         "Server", "Empty: the installation’s own server.", HOST, most=253, needed=False

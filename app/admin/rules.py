@@ -38,7 +38,7 @@ class RuleForm(AdminForm):
         default="",
         description="The first rule that names a group fixes it: only members get it.",
     )
-    is_active = tick("In use")
+    is_active = tick("In use", "Else it is not asked.")
 
 
 def group_choices(first: str) -> Choices:

@@ -36,7 +36,7 @@ class TemplateForm(AdminForm):
     )
     subject = line("Subject", "The ticket's number is put before it.", most=200)
     body = text("Text", "The ticket's link is put below it, your name too.", needed=True)
-    is_active = tick("In use")
+    is_active = tick("In use", "Else customers get the plain confirmation with the link.")
     number = line(
         "Try it on a ticket", "Its number; empty: the category's newest.", most=20, needed=False
     )

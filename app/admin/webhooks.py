@@ -61,7 +61,7 @@ class WebhookForm(AdminForm):
     url = line("Address", "Where we send to, such as https://example.com/hook.", most=2_000)
     events = checks("Events", "A delivery tells the event, and the ticket as the API shows it.")
     with_notes = tick("With internal notes", "Only for a program that your customers never see.")
-    is_active = tick("In use", default=True)
+    is_active = tick("In use", "Else nothing is told, and what waits is not sent.", default=True)
     secret = line(
         "Signing secret",
         "Copy it now: it is stored encrypted and never shown again. The other program checks with "

@@ -120,10 +120,14 @@ def groups(shown: AdminForm) -> list[tuple[str, str, list[Field]]]:
 
     return [
         ("Points by tier", "Of the customer, else of their organization.", of("tier_")),
-        ("Points by category", "", [*of("category_"), by_name["priority_other_category_points"]]),
+        (
+            "Points by category",
+            "What its tickets weigh before anybody has read them.",
+            [*of("category_"), by_name["priority_other_category_points"]],
+        ),
         (
             "Other points",
-            "",
+            "Each added once, but for urgent words: once for each different word.",
             [by_name[key] for key in NUMBERS if key != "priority_other_category_points"],
         ),
         (

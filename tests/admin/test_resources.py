@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from wtforms import BooleanField
 
 from app.accounts.models import Person, Role
 from app.admin.data import RESOURCES
@@ -26,6 +27,13 @@ def admin(client: FlaskClient, sign_in: SignIn) -> Person:
     ada = make_agent(name="Ada", role=Role.ADMIN)
     sign_in(client, ada)
     return ada
+
+
+@each
+def test_a_box_says_what_it_does(app: Flask, resource: Resource) -> None:
+    with app.test_request_context():
+        boxes = [field for field in resource.form(None) if isinstance(field, BooleanField)]
+    assert [box.name for box in boxes if not box.description] == []
 
 
 @each
