@@ -84,7 +84,7 @@ class PolicyForm(AdminForm):
 
     name = line("Name")
     description = text("Description", "For your colleagues; customers never see it.", most=1_000)
-    is_active = tick("In use")
+    is_active = tick("In use", "Else no new ticket gets it.")
     priorities = checks("Priority")
     categories = checks("Category")
     tiers = checks("Tier of the customer")
