@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import structlog
-from flask import Flask, g, jsonify, make_response, render_template, request
+from flask import Flask, current_app, g, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from jinja2_fragments.flask import render_block
@@ -49,6 +49,11 @@ ADVICE = {
     500: "Try again in a moment. If it stays, tell us the number below.",
     503: "Nothing was lost or half done. Try again in a few seconds.",
 }
+API_ADVICE = {
+    401: "Send a bearer token that works.",
+    404: "There is nothing at this address. /api/v1/openapi.json lists what there is.",
+    405: "This address takes other methods: the header Allow names them.",
+}
 PROGRAMS = ("/api/", "/chat/")  # no people: they get problem details
 ASKING = (403, 404, 409, 422)  # where the database has just answered: the page may ask its name
 SEND_AGAIN = (429, 500, 503)  # the same form may well be taken later
@@ -88,7 +93,8 @@ def answer(
     if status not in ASKING:
         keep_silent()
     title = title or TITLES.get(status, "That did not work")
-    detail = message or ADVICE.get(status, "Go back and try again.")
+    advice = ADVICE | API_ADVICE if request.path.startswith("/api/") else ADVICE
+    detail = message or advice.get(status, "Go back and try again.")
     request_id = g.get("request_id", "")
     if request.path.startswith(PROGRAMS):
         problem = {
@@ -109,11 +115,21 @@ def answer(
             response.headers["HX-Reswap"] = "innerHTML"
         else:
             again = sent_form() if status in SEND_AGAIN else None
-            response = make_response(render_template("errors.html", again=again, **words))
+            reload_path = _page() if status in SEND_AGAIN and not again else ""
+            shown = render_template("errors.html", again=again, reload_path=reload_path, **words)
+            response = make_response(shown)
     response.status_code = status
     if status in (429, 503):
         response.headers["Retry-After"] = "5" if status == 503 else "60"
     return response
+
+
+def _page() -> str:
+    """Where this page can be loaded again; "" where the address only takes forms."""
+    adapter = current_app.create_url_adapter(request)
+    if adapter is None or not adapter.test(request.path, "GET"):
+        return ""
+    return request.full_path.removesuffix("?")
 
 
 def _domain(error: DomainError) -> ResponseReturnValue:
@@ -133,8 +149,7 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None or (error.code or 500) < 400:
         return error
     code = error.code or 500
-    api_401 = code == 401 and request.path.startswith("/api/")
-    answered = make_response(answer(code, "Send a bearer token that works." if api_401 else ""))
+    answered = make_response(answer(code))
     # The rest of what the error says for programs: Allow, WWW-Authenticate.
     for name, value in error.get_headers(request.environ):
         if name not in ("Content-Type", "Content-Length"):
