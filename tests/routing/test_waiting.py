@@ -271,11 +271,11 @@ def test_room_lets_a_waiting_ticket_out(what: str, run_jobs: Callable[[], int]) 
     assert holder_of(waits) is None
     match what:
         case "presence":
-            presence.choose(agent, Presence.ONLINE, now=NOW)
+            presence.choose(agent, Presence.ONLINE, now=utcnow())
         case "status":
-            lifecycle.change_status(mine, Status.PENDING, by=boss, now=NOW)
+            lifecycle.change_status(mine, Status.PENDING, by=boss, now=utcnow())
         case "unassigned":
-            assignment.assign(mine, agent=None, by=boss, now=NOW)
+            assignment.assign(mine, agent=None, by=boss, now=utcnow())
     db.session.commit()
     run_jobs()
     assert holder_of(waits) == agent.id
