@@ -142,6 +142,8 @@ def _domain(error: DomainError) -> ResponseReturnValue:
 
 
 def _csrf(error: CSRFError) -> ResponseReturnValue:
+    if request.path.startswith("/api/"):
+        return answer(400, "Send the page's CSRF token in the header X-CSRFToken.")
     return answer(400, "This form is too old. Go back, reload the page and send it again.")
 
 

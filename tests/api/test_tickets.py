@@ -132,7 +132,8 @@ def test_a_session_needs_its_csrf_token(
 ) -> None:
     sign_in(client, agent)
     assert client.get(f"{V1}/tickets").status_code == 200
-    assert client.post(f"{V1}/tickets", json=new()).status_code == 400
+    refused = client.post(f"{V1}/tickets", json=new())
+    assert (refused.status_code, "X-CSRFToken" in refused.get_json()["detail"]) == (400, True)
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Ticket)) == 0
 
 
