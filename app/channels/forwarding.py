@@ -17,10 +17,10 @@ from app.core.settings_store import setting, settings_of
 from app.mail import mailboxes
 from app.mail.forwarded import Forwarded
 from app.tickets import catalog, conversation, decisions, holding, properties
-from app.tickets.models import Attachment, Ticket
+from app.tickets.models import Attachment, Comment, Ticket
 from app.tickets.prioritising import score
 from app.tickets.timeline import System, record
-from app.tickets.words import EventKind, Source, Visibility
+from app.tickets.words import AuthorKind, EventKind, Source, Visibility
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,15 @@ def content(told: Forwarded, message_ids: Sequence[str]) -> Content:
     )
 
 
-def propose(ticket_id: int, told: Forwarded, *, now: datetime) -> None:
-    """Name the sender of the first mail on the new ticket; what the agent wrote becomes a note."""
+def propose(ticket_id: int, told: Forwarded, *, is_proven: bool, now: datetime) -> None:
+    """Name the sender of the first mail on the new ticket; what stood above it becomes a note.
+
+    Args:
+        is_proven: whether the mail is from the agent whose address it bears.
+    """
     ticket = db.session.get_one(Ticket, ticket_id)
     if told.preface:
-        conversation.reply(
-            ticket,
-            told.preface,
-            by=ticket.requester,
-            now=now,
-            visibility=Visibility.INTERNAL,
-            source=Source.EMAIL,
-        )
+        _add_note(ticket, told.preface, is_proven=is_proven, now=now)
     try:
         address = people.normal_address(told.email)
     except Invalid:
@@ -69,6 +66,26 @@ def propose(ticket_id: int, told: Forwarded, *, now: datetime) -> None:
     ticket.forwarded_from, ticket.forwarded_name = address, told.name[:200]
     summary = f"An agent forwarded a mail of {told.name or address}, who is proposed as requester."
     decisions.add(ticket.id, "requester", summary, now=now)
+
+
+def _add_note(ticket: Ticket, text: str, *, is_proven: bool, now: datetime) -> None:
+    """A note of the agent; of nobody where anybody may have written it in the agent's name."""
+    if is_proven:
+        internal = Visibility.INTERNAL
+        by, source = ticket.requester, Source.EMAIL
+        conversation.reply(ticket, text, by=by, now=now, visibility=internal, source=source)
+        return
+    note = Comment(
+        ticket_id=ticket.id,
+        author_kind=AuthorKind.SYSTEM,
+        visibility=Visibility.INTERNAL,
+        body=f"Above it stood, in the name of {ticket.requester.display_name}:\n\n{text}",
+        source=Source.EMAIL,
+        created_at=now,
+    )
+    db.session.add(note)
+    db.session.flush()
+    record(ticket, EventKind.NOTE, by=System("Mail"), now=now, details={"comment": note.id})
 
 
 def accept(ticket: Ticket, *, by: Person, now: datetime) -> str:

@@ -299,7 +299,8 @@ def _open(
         now=now,
     )
     if passed_on is not None:
-        forwarding.propose(opened.id, passed_on, now=now)
+        is_proven = mail.proof.check is SenderCheck.PASS
+        forwarding.propose(opened.id, passed_on, is_proven=is_proven, now=now)
         return InboundState.TICKET, f"Opened {opened.number} of a mail that an agent forwarded."
     _add_cc(mail, opened.id, known={opened.requester_id}, now=now)
     return InboundState.TICKET, f"Opened {opened.number}."

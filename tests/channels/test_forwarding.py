@@ -52,7 +52,8 @@ def test_the_ticket_says_what_the_customer_wrote(ticket: Ticket, bob: Person) ->
     assert ticket.forwarded_name == "Ann Lee"
     assert ticket.description_html is None
     [note] = db.session.scalars(sa.select(Comment))
-    assert (note.visibility, note.body) == (Visibility.INTERNAL, "He shouts. Careful.")
+    assert note.visibility is Visibility.INTERNAL
+    assert note.body.endswith("\n\nHe shouts. Careful.")
     assert (
         db.session.scalars(sa.select(OutboundEmail).where(OutboundEmail.recipient == ANN)).all()
         == []
@@ -140,6 +141,30 @@ def test_a_forged_agent_forwards_nothing(
     ticket = db.session.scalars(sa.select(Ticket)).one()
     assert (ticket.forwarded_from, ticket.sender_check) == ("", SenderCheck.FAIL)
     assert db.session.scalars(sa.select(Comment)).all() == []
+
+
+@pytest.mark.parametrize("is_proven", [True, False])
+def test_a_note_is_an_agents_only_where_the_mail_is_proven_to_be(
+    app: Flask, bob: Person, monkeypatch: pytest.MonkeyPatch, is_proven: bool
+) -> None:
+    """Else anybody could write to the team in the name of a colleague."""
+    settings = dataclasses.replace(app.extensions["settings"], authserv_id="mx.desk.example")
+    monkeypatch.setitem(app.extensions, "settings", settings)
+    server = "mx.desk.example" if is_proven else "mx.evil.example"
+    told = {"Authentication_Results": f"{server}; dmarc=pass header.from=desk.example"}
+    deliver(raw(TEXT, sender=BOB, subject="Fwd: The door", **told))
+    [note] = db.session.scalars(sa.select(Comment))
+    [event] = db.session.scalars(sa.select(TicketEvent).where(TicketEvent.kind == EventKind.NOTE))
+    assert note.visibility is Visibility.INTERNAL
+    if is_proven:
+        assert (note.author_id, event.actor_id, note.body) == (
+            bob.id,
+            bob.id,
+            "He shouts. Careful.",
+        )
+    else:
+        assert (note.author_id, event.actor_id) == (None, None)
+        assert note.body.startswith("Above it stood, in the name of Bob Miller:")
 
 
 @pytest.mark.parametrize("first", ["support@desk.example", BOB])
