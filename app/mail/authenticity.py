@@ -30,8 +30,17 @@ class Proof:
     told: str = ""
 
 
+ODD_SENDER = Proof(SenderCheck.FAIL, "it names several senders, or none in From")
+
+
 def read(mail: ParsedEmail, authserv_id: str) -> Proof:
-    """What the server of that name says about DMARC, in its topmost field; else unknown."""
+    """What the server of that name says about DMARC, in its topmost field; else unknown.
+
+    Of a mail with several senders, or with none in From, it may have checked one that nobody sees:
+    such a mail fails (RFC 7489, section 6.6.1).
+    """
+    if has_odd_sender(mail):
+        return ODD_SENDER
     for value in mail.fields.get(FIELD, ()):
         server, results = _parse(value[:MAX_FIELD])
         if server == authserv_id.lower():
@@ -72,6 +81,12 @@ def has_one_sender(mail: ParsedEmail) -> bool:
         return False
     is_one = fields[0].rpartition("<")[2].count("@") == 1
     return is_one and len(headers.addresses(fields[0])) == 1
+
+
+def has_odd_sender(mail: ParsedEmail) -> bool:
+    """True for several From fields or addresses, and for none."""
+    fields = [_quoted.sub(" ", value) for value in mail.fields.get("from", ())]
+    return len(fields) != 1 or fields[0].count("<") > 1 or len(headers.addresses(fields[0])) != 1
 
 
 def from_domain(mail: ParsedEmail) -> str:

@@ -35,6 +35,8 @@ class OutOfTime(Exception):
 
 def verify(raw: bytes, mail: ParsedEmail) -> Proof:
     """Check who sent *raw*. Never raises; takes at most about ten seconds."""
+    if authenticity.has_odd_sender(mail):
+        return authenticity.ODD_SENDER
     domain = authenticity.from_domain(mail)
     if not domain or not authenticity.has_one_sender(mail):
         return Proof()

@@ -71,13 +71,32 @@ def test_a_field_that_the_sender_wrote_in_our_servers_name_lies_below_its_own() 
         "Ann <ann@x.example>, boss@x.example",
         "ann@x.example\r\nFrom: boss@x.example",
         "<ann@x.example> <boss@x.example>",  # we read the last one, others the first
-        "boss@x.example\0@x.example",
-        "<@x.example:boss@x.example>",
+        "\r\nSender: ann@x.example",
     ],
 )
-def test_of_several_senders_none_is_proven(sender: str) -> None:
+def test_a_mail_of_several_senders_or_of_none_fails(sender: str) -> None:
+    for result in (PASS, FAIL, f"{OURS}; dmarc=none", ""):
+        assert check(result, sender=sender) is SenderCheck.FAIL
+
+
+def test_no_from_field_is_no_sender_either() -> None:
+    mail = parse(f"Authentication-Results: {PASS}\r\nSender: ann@x.example\r\n\r\n".encode())
+    assert mail.from_email == "ann@x.example"
+    assert read(mail, OURS).check is SenderCheck.FAIL
+
+
+@pytest.mark.parametrize("sender", ["boss@x.example\0@x.example", "<@x.example:boss@x.example>"])
+def test_an_address_that_others_read_otherwise_is_not_proven(sender: str) -> None:
     assert check(PASS, sender=sender) is SenderCheck.UNKNOWN
     assert check(FAIL, sender=sender) is SenderCheck.FAIL
+
+
+@pytest.mark.parametrize(
+    "sender",
+    ['"Ann <ann@x.example>" <ann@x.example>', '"Lee, Ann" <ann@x.example>', "Lee, A <a@x.example>"],
+)
+def test_what_a_name_holds_is_no_sender(sender: str) -> None:
+    assert check(f"{OURS}; none", sender=sender) is SenderCheck.UNKNOWN
 
 
 def test_a_domain_is_compared_in_either_form() -> None:
