@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.mail import bounce_notices
+from app.mail import bounce_notices, quoting
 from app.mail.parsing import ParsedEmail
 
 
@@ -107,7 +107,8 @@ def _bounce_reason(mail: ParsedEmail, sender: str, *, null_path: bool) -> str:
     report = mail.header("content-type").lower()
     if mail.content_type == "multipart/report" and "disposition-notification" not in report:
         return "a delivery report (multipart/report)"
-    if any(a.content_type == "message/delivery-status" for a in mail.attachments):
+    has_report = any(a.content_type == "message/delivery-status" for a in mail.attachments)
+    if has_report and not quoting.is_forward(mail.subject):  # who passes one on wants an answer
         return "a delivery report (message/delivery-status)"
     if mail.header("x-failed-recipients"):
         return "X-Failed-Recipients"

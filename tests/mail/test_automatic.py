@@ -63,6 +63,19 @@ def test_kinds_by_header(header: str, kind: MailKind) -> None:
     assert classify(mail).kind is kind
 
 
+@pytest.mark.parametrize(
+    ("subject", "kind"),
+    [("Undeliverable: Oven", MailKind.BOUNCE), ("Fwd: Undeliverable: Oven", MailKind.PERSONAL)],
+)
+def test_a_report_that_somebody_passes_on_is_theirs(subject: str, kind: MailKind) -> None:
+    mail = parse(
+        f"From: ann@x.example\nSubject: {subject}\nContent-Type: multipart/mixed; boundary=b\n\n"
+        "--b\n\nWhy?\n--b\nContent-Type: message/delivery-status\n\n"
+        "Final-Recipient: rfc822; bob@y.example\nAction: failed\n--b--\n".encode()
+    )
+    assert classify(mail).kind is kind
+
+
 def test_our_own_addresses() -> None:
     mail = parse(b"From: support@desk.example\r\n\r\nhi")
     assert classify(mail, is_own=True).kind is MailKind.OWN
