@@ -12,9 +12,10 @@ from app.accounts.models import Group, Organization, Person, PersonEmail, Presen
 from app.accounts.tokens import make_token
 from app.core.clock import utcnow
 from app.core.db import db
-from app.mail.models import Mailbox
+from app.mail.models import InboundEmail, Mailbox
 from app.sla.models import Calendar, SlaPolicy
 from app.tickets.catalog_models import Category
+from app.tickets.mail_models import HeldEmail
 from app.tickets.models import Comment, Participant, Ticket
 from app.tickets.words import AuthorKind, Source, Status, Visibility
 
@@ -81,6 +82,37 @@ def make_mailbox(address: str = "", **columns: Any) -> Mailbox:
     db.session.add(box)
     db.session.flush()
     return box
+
+
+def make_mail(raw: bytes = b"", **columns: Any) -> InboundEmail:
+    """A mail in the ledger that waits to be read."""
+    now = utcnow()
+    values = {
+        "content_hash": f"{next(_serial):064}",
+        "size": len(raw),
+        "received_at": now,
+        "due_at": now,
+    } | columns
+    if "mailbox_id" not in values:
+        values["mailbox_id"] = make_mailbox().id
+    mail = InboundEmail(raw=raw, **values)
+    db.session.add(mail)
+    db.session.flush()
+    return mail
+
+
+def make_held_mail(ticket: Ticket, mail: InboundEmail | None = None, **columns: Any) -> HeldEmail:
+    """A mail from someone new that waits on *ticket* for a decision."""
+    values = {
+        "from_address": "max@example.com",
+        "reason": "not a participant",
+        "body": "Hello",
+        "created_at": utcnow(),
+    } | columns
+    held = HeldEmail(ticket_id=ticket.id, inbound_email_id=(mail or make_mail()).id, **values)
+    db.session.add(held)
+    db.session.flush()
+    return held
 
 
 def make_ticket(

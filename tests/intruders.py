@@ -22,18 +22,18 @@ from app.accounts.sign_in import start_session
 from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_read, db
-from app.mail.models import InboundEmail
 from app.portal.viewing import COOKIE
 from app.tickets import attachments, keys
 from app.tickets.catalog_models import CustomField, Tag
-from app.tickets.mail_models import HeldEmail, TicketAccess
+from app.tickets.mail_models import TicketAccess
 from app.tickets.models import Attachment, Ticket
 from app.tickets.words import Status, Visibility
 from tests.factories import (
     make_agent,
     make_comment,
     make_group,
-    make_mailbox,
+    make_held_mail,
+    make_mail,
     make_person,
     make_ticket,
 )
@@ -172,30 +172,9 @@ def _secret_ticket(requester: Person, word: str, **columns: Any) -> Ticket:
 
 
 def _held_mail(ticket: Ticket) -> int:
-    now = utcnow()
-    mail = InboundEmail(
-        mailbox_id=make_mailbox().id,
-        content_hash="d" * 64,
-        subject=INTERNAL,
-        raw=b"From: stranger@example.com\nSubject: hello\n\nhello",
-        size=50,
-        received_at=now,
-        due_at=now,
-    )
-    db.session.add(mail)
-    db.session.flush()
-    held = HeldEmail(
-        ticket_id=ticket.id,
-        inbound_email_id=mail.id,
-        from_address="stranger@example.com",
-        from_name=INTERNAL,
-        reason=INTERNAL,
-        body=INTERNAL,
-        created_at=now,
-    )
-    db.session.add(held)
-    db.session.flush()
-    return held.id
+    mail = make_mail(b"From: stranger@example.com\nSubject: hello\n\nhello", subject=INTERNAL)
+    words = {"from_name": INTERNAL, "reason": INTERNAL, "body": INTERNAL}
+    return make_held_mail(ticket, mail, from_address="stranger@example.com", **words).id
 
 
 def _intruder(app: Flask, name: str, person: Person | None, forbidden: tuple[str, ...]) -> Intruder:

@@ -14,11 +14,19 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Conflict
 from app.mail import blocking
-from app.mail.models import InboundEmail, OutboundEmail
+from app.mail.models import OutboundEmail
 from app.tickets.mail_models import HeldEmail
 from app.tickets.models import Comment, Participant, Ticket
 from app.tickets.words import HeldState, Status
-from tests.factories import make_agent, make_group, make_mailbox, make_person, make_ticket
+from tests.factories import (
+    make_agent,
+    make_group,
+    make_held_mail,
+    make_mail,
+    make_mailbox,
+    make_person,
+    make_ticket,
+)
 
 pytestmark = pytest.mark.usefixtures("app")
 LIST = "List-Id: <all.customer.example>\n"
@@ -29,27 +37,15 @@ def hold(
     ticket: Ticket, header: str = "", body: str = "Hello", group: Group | None = None
 ) -> HeldEmail:
     raw = f"From: Bob <bob@other.example>\nSubject: Re\n{header}\n{body}".encode()
-    now = utcnow()
-    mail = InboundEmail(
-        mailbox_id=make_mailbox(group_id=group.id if group else None).id,
-        content_hash="e" * 64,
-        raw=raw,
-        size=len(raw),
-        received_at=now,
-        due_at=now,
-    )
-    db.session.add(mail)
-    db.session.flush()
-    held = HeldEmail(
-        ticket_id=ticket.id,
-        inbound_email_id=mail.id,
+    box = make_mailbox(group_id=group.id if group else None)
+    held = make_held_mail(
+        ticket,
+        make_mail(raw, mailbox_id=box.id),
         from_address="bob@other.example",
         from_name="Bob",
         reason="new",
         body=body or "(no text)",
-        created_at=now,
     )
-    db.session.add(held)
     db.session.commit()
     return held
 

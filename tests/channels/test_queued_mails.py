@@ -17,9 +17,8 @@ from app.core import cache
 from app.core.db import db
 from app.integrations import webhooks
 from app.mail import composing, wire
-from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
+from app.mail.models import InboundState, OutboundEmail, OutboundState
 from app.tickets import conversation, notifications
-from app.tickets.mail_models import HeldEmail
 from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import Source
 from tests import factories
@@ -42,20 +41,8 @@ def test_all_that_is_queued_can_be_rendered(app: Flask) -> None:
     notifications.assigned(ticket, boss.id, by_id=None, now=NOW)
     conversation.customer_comment(ticket, "And?", by=ticket.requester, now=NOW)
     conversation.reply(ticket, "Lift it.", by=boss, now=NOW)
-    box = factories.make_mailbox()
-    email = InboundEmail(
-        mailbox_id=box.id, content_hash="x", raw=b"x", size=1, received_at=NOW, due_at=NOW
-    )
-    db.session.add(email)
-    db.session.flush()
-    held = HeldEmail(
-        ticket_id=ticket.id,
-        inbound_email_id=email.id,
-        from_address="eve@x.example",
-        reason="New here.",
-        body="x",
-        created_at=NOW,
-    )
+    email = factories.make_mail(b"x", received_at=NOW, due_at=NOW)
+    held = factories.make_held_mail(ticket, email, from_address="eve@x.example", created_at=NOW)
     notifications.mail_held(ticket, held, now=NOW)
     notifications.mail_came_back(ticket, "It came back.", body="Lift it.", now=NOW)
     clock = db.session.scalars(sa.select(SlaClock).where(SlaClock.ticket_id == ticket.id)).first()

@@ -13,18 +13,17 @@ from werkzeug.routing import Rule
 from app.accounts.models import OrganizationAccess, Person
 from app.core.clock import utcnow
 from app.core.db import db
-from app.mail.models import InboundEmail
 from app.tickets import attachments
 from app.tickets.catalog_models import CustomField, Tag
 from app.tickets.history_models import DecisionRecord, TicketEvent
-from app.tickets.mail_models import HeldEmail
 from app.tickets.models import Attachment, Comment, Participant, Ticket
 from app.tickets.words import EventKind, Source, Status, Visibility
 from tests.factories import (
     make_agent,
     make_comment,
     make_group,
-    make_mailbox,
+    make_held_mail,
+    make_mail,
     make_organization,
     make_person,
     make_ticket,
@@ -67,18 +66,13 @@ def ticket(app: Flask) -> Ticket:
         [stored], ticket_id=ticket.id, comment_id=note.id, uploader_id=agent.id, now=now
     )
     db.session.execute(sa.insert(Attachment), rows)
-    box = make_mailbox()
-    mail = InboundEmail(
-        mailbox_id=box.id,
-        content_hash="c" * 64,
-        subject=f"{SECRET} mail",
-        raw=SECRET.encode(),
-        size=9,
-        received_at=now,
-        due_at=now,
+    make_held_mail(
+        ticket,
+        make_mail(SECRET.encode(), subject=f"{SECRET} mail"),
+        from_name=f"{SECRET} sender",
+        reason=f"{SECRET} reason",
+        body=f"{SECRET} held",
     )
-    db.session.add(mail)
-    db.session.flush()
     db.session.add_all(
         [
             TicketEvent(
@@ -95,15 +89,6 @@ def ticket(app: Flask) -> Ticket:
                 kind="priority",
                 summary=f"{SECRET} decision",
                 details=[{"text": f"{SECRET} detail"}],
-                created_at=now,
-            ),
-            HeldEmail(
-                ticket_id=ticket.id,
-                inbound_email_id=mail.id,
-                from_address="mallory@example.com",
-                from_name=f"{SECRET} sender",
-                reason=f"{SECRET} reason",
-                body=f"{SECRET} held",
                 created_at=now,
             ),
         ]

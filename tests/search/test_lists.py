@@ -15,7 +15,6 @@ from app.accounts.models import OrganizationAccess, Person, Role
 from app.core import cache
 from app.core.db import db
 from app.core.errors import Invalid
-from app.mail.models import InboundEmail
 from app.search import conditions, lists
 from app.search.conditions import select_for
 from app.search.lists import ROW, count_capped, fetch, list_tickets, row_of, statistics
@@ -28,7 +27,7 @@ from tests.factories import (
     category,
     make_agent,
     make_group,
-    make_mailbox,
+    make_held_mail,
     make_organization,
     make_person,
     make_ticket,
@@ -52,30 +51,6 @@ def found(agent: Person) -> Found:
         return [row.id for row in list_tickets(filters, viewer=viewer or agent, now=NOW).rows]
 
     return find
-
-
-def held(ticket: Ticket) -> None:
-    """Put a waiting mail from someone new on *ticket*."""
-    mail = InboundEmail(
-        mailbox_id=make_mailbox().id,
-        content_hash=f"{ticket.id:064}",
-        raw=b"",
-        size=0,
-        received_at=NOW,
-        due_at=NOW,
-    )
-    db.session.add(mail)
-    db.session.flush()
-    row = HeldEmail(
-        ticket_id=ticket.id,
-        inbound_email_id=mail.id,
-        from_address="max@example.com",
-        reason="not a participant",
-        body="Hello",
-        created_at=NOW,
-    )
-    db.session.add(row)
-    db.session.flush()
 
 
 # Who sees what
@@ -343,7 +318,7 @@ def test_a_row_says_everything_in_words(agent: Person, statements: list[str]) ->
         next_due_at=NOW + timedelta(minutes=130),
         updated_at=NOW - timedelta(hours=2, minutes=30),
     )
-    held(ticket)
+    make_held_mail(ticket)
     agent.time_zone = "Europe/Vienna"
     db.session.flush()
     row = row_of(ticket.id, viewer=agent, now=NOW)
@@ -395,8 +370,8 @@ def test_the_next_due_clock_in_words(
 def test_the_view_of_held_mail_shows_what_waits(agent: Person, found: Found) -> None:
     waiting, decided = make_ticket(), make_ticket()
     make_ticket()
-    held(waiting)
-    held(decided)
+    make_held_mail(waiting)
+    make_held_mail(decided)
     db.session.execute(
         sa.update(HeldEmail).where(HeldEmail.ticket_id == decided.id).values(state="accepted")
     )
