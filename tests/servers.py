@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import warnings
 from contextlib import suppress
 from functools import cache
@@ -116,6 +117,27 @@ def redis_url() -> str:
         shutil.rmtree(folder)
 
     atexit.register(stop)
-    if not bundled_redis.wait_until_it_answers(socket_path):
+    if not redis_answers(socket_path):
         raise RuntimeError(f"Redis did not start: {(folder / 'data' / 'redis.log').read_text()}")
     return f"unix://{socket_path}"
+
+
+def redis_answers(socket_path: Path, *, seconds: float = 60) -> bool:
+    """Wait for the server on a socket; False if it has not loaded its data in time."""
+    deadline = time.monotonic() + seconds
+    while not _has_pong(socket_path):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _has_pong(socket_path: Path) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(1)
+            client.connect(str(socket_path))
+            client.sendall(b"PING\r\n")
+            return client.recv(64).startswith(b"+PONG")
+    except OSError:
+        return False

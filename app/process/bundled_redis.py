@@ -8,9 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import socket
 import stat
-import time
 from pathlib import Path
 
 # Where the wheels that carry a server keep it, below their package folder.
@@ -73,25 +71,3 @@ def _private_folder(folder: Path) -> None:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise RedisUnavailable(f"{folder} is not a folder of this user; remove it and start again")
     folder.chmod(0o700)
-
-
-def answers(socket_path: Path) -> bool:
-    """True if a server answers PING on the socket and has loaded its data."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(1)
-            client.connect(str(socket_path))
-            client.sendall(b"PING\r\n")
-            return client.recv(64).startswith(b"+PONG")
-    except OSError:
-        return False
-
-
-def wait_until_it_answers(socket_path: Path, *, seconds: float = 60) -> bool:
-    """Wait for the server; False if it does not answer in time."""
-    deadline = time.monotonic() + seconds
-    while not answers(socket_path):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

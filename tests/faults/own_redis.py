@@ -10,6 +10,7 @@ from pathlib import Path
 from redis import Redis
 
 from app.process import bundled_redis
+from tests import servers
 
 
 class OwnRedis:
@@ -25,7 +26,7 @@ class OwnRedis:
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command)
-        assert bundled_redis.wait_until_it_answers(self.socket)
+        assert servers.redis_answers(self.socket)
 
     def kill(self) -> None:
         self._process.kill()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.process import bundled_redis
+from tests import servers
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path, Path
         bundled_redis.find_server(), socket_path=socket_path, folder=folder
     )
     process = subprocess.Popen(command)
-    assert bundled_redis.wait_until_it_answers(socket_path)
+    assert servers.redis_answers(socket_path)
     yield process, socket_path, folder
     process.terminate()
     process.wait(timeout=30)
@@ -52,7 +53,7 @@ def test_it_starts_after_a_kill_whatever_lies_in_its_folder(
     )
     again = subprocess.Popen(command)
     try:
-        assert bundled_redis.wait_until_it_answers(socket_path)
+        assert servers.redis_answers(socket_path)
     finally:
         again.terminate()
         assert again.wait(timeout=30) == 0
