@@ -29,10 +29,15 @@ log = structlog.get_logger(__name__)
 BATCH = 500  # waiting tickets looked at between two reads
 ROUTING = System("Routing")
 
+# Where it waits: moved to another group, or given up, it is news to somebody once more.
+_PLACED = (EventKind.UNASSIGNABLE, EventKind.ASSIGNED, EventKind.GROUP)
 _TOLD = (
-    sa.exists()
-    .where(TicketEvent.ticket_id == Ticket.id, TicketEvent.kind == EventKind.UNASSIGNABLE)
+    sa.select(TicketEvent.kind == EventKind.UNASSIGNABLE)
+    .where(TicketEvent.ticket_id == Ticket.id, TicketEvent.kind.in_(_PLACED))
+    .order_by(TicketEvent.id.desc())
+    .limit(1)
     .correlate(Ticket)
+    .scalar_subquery()
 )
 
 
@@ -41,7 +46,8 @@ def hand_out(now: datetime) -> int:
 
     Each goes out in a transaction of its own, so that creation never waits for long. Reading
     comes first, without a lock: only where somebody seems to be free is the lock taken and
-    everything read again. A ticket that nobody can take is told to its group, once.
+    everything read again. A ticket that nobody can take is told to its group, once, and again
+    where it came to another group or was given up.
     """
     db.session.commit()
     handed, after = 0, None
@@ -158,10 +164,7 @@ def _give(ticket: Ticket, now: datetime) -> bool:
 
 
 def _tell_once(ticket: Ticket, choice: Choice, now: datetime) -> None:
-    told = sa.select(TicketEvent.id).where(
-        TicketEvent.ticket_id == ticket.id, TicketEvent.kind == EventKind.UNASSIGNABLE
-    )
-    if db.session.scalar(told.limit(1)) is None:
+    if not db.session.scalar(sa.select(_TOLD).where(Ticket.id == ticket.id)):
         record(ticket, EventKind.UNASSIGNABLE, by=ROUTING, now=now, new=choice.summary)
         notifications.unassignable(ticket, now=now)
         decisions.add(ticket.id, "rules", choice.summary, choice.explanation, now=now)

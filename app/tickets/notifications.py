@@ -221,12 +221,11 @@ def sla_breached(ticket: Ticket, clock: SlaClock, *, now: datetime) -> None:
 
 
 def group_of(ticket: Ticket) -> list[Recipient]:
-    """The members of the ticket's group; the supervisors where it has none."""
-    if ticket.group_id is None:
-        return _supervisors()
-    members = directory.groups()[ticket.group_id].member_ids
-    cards = directory.agents()
-    return _working(cards[i] for i in members if i in cards)[:MOST_IN_GROUP]
+    """The members of the ticket's group; the supervisors where there are none."""
+    group = directory.groups().get(ticket.group_id or 0)
+    members, cards = group.member_ids if group else (), directory.agents()
+    found = _working(cards[i] for i in members if i in cards)[:MOST_IN_GROUP]
+    return found or _supervisors()
 
 
 def tell_customers(

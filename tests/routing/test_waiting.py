@@ -206,6 +206,38 @@ def test_group_is_told_once_of_a_ticket_that_nobody_could_take() -> None:
     assert waiting.hand_out(NOW) == 1
 
 
+def test_another_group_is_told_of_a_ticket_that_came_to_it() -> None:
+    groups = [make_group(distribution=Distribution.ROUND_ROBIN) for _ in range(2)]
+    members = [make_agent(groups=(group,), presence=Presence.AWAY) for group in groups]
+    ticket = make_ticket(group=groups[0])
+    waiting.hand_out(NOW)
+    assignment.assign(ticket, group=groups[1], by=members[0], now=NOW)
+    for _ in range(2):
+        waiting.hand_out(NOW)
+    assert notices() == sorted(member.email for member in members)
+
+
+def test_a_ticket_that_was_given_up_is_told_again() -> None:
+    group = make_group(distribution=Distribution.ROUND_ROBIN)
+    member = make_agent(groups=(group,), presence=Presence.AWAY)
+    ticket = make_ticket(group=group)
+    waiting.hand_out(NOW)
+    assignment.assign(ticket, agent=member, by=member, now=NOW)
+    assignment.assign(ticket, agent=None, by=member, now=NOW)
+    for _ in range(2):
+        waiting.hand_out(NOW)
+    assert notices() == [member.email] * 2
+
+
+def test_supervisors_are_told_where_nobody_works_in_the_group() -> None:
+    group = make_group(distribution=Distribution.ROUND_ROBIN)
+    make_agent(groups=(group,), is_active=False)
+    boss = make_agent(role=Role.SUPERVISOR, presence=Presence.OFFLINE)
+    make_ticket(group=group)
+    waiting.hand_out(NOW)
+    assert notices() == [boss.email]
+
+
 def test_nothing_is_told_of_tickets_that_go_out() -> None:
     make_agent()
     make_ticket()
