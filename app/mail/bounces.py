@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from app.mail import bounce_notices, charsets, headers, mime
@@ -49,14 +49,10 @@ class BouncedRecipient:
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """A delivery report. ``original_message_id`` has no brackets, empty where it is not told.
-
-    ``original_fields``: the header of the returned mail, as in `ParsedEmail`; empty without.
-    """
+    """A delivery report. ``original_message_id`` has no brackets, empty where it is not told."""
 
     recipients: tuple[BouncedRecipient, ...]
     original_message_id: str = ""
-    original_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def failed(self) -> tuple[BouncedRecipient, ...]:
@@ -74,7 +70,7 @@ def read(mail: ParsedEmail) -> Bounce:
         recipients = _sole_recipient(mail, original)
     ids = headers.message_ids(" ".join(original.get("message-id", ())))
     told = ids or _ids_in_text(mail) or mail.in_reply_to or mail.references[-1:]
-    return Bounce(tuple(recipients), told[0] if told else "", original)
+    return Bounce(tuple(recipients), told[0] if told else "")
 
 
 def _wrapped_report(mail: ParsedEmail) -> ParsedEmail | None:
