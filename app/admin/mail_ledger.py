@@ -19,7 +19,7 @@ from app.admin import keyset
 from app.admin.forms import AdminForm, line, options, text
 from app.admin.resource import asked_words
 from app.channels import by_hand
-from app.channels.intake import RequesterInput
+from app.channels.new_ticket import RequesterInput
 from app.core import audit
 from app.core.clock import utcnow
 from app.core.db import begin_write, db

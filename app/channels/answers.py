@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from app.accounts import directory
 from app.accounts.models import Person
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.db import db
 from app.core.settings_store import setting
 from app.mail.models import SenderCheck

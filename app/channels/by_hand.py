@@ -6,7 +6,8 @@ from datetime import datetime
 
 from app.accounts.models import Person
 from app.channels.held_mail import stored_files
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.db import db
 from app.mail import parsing, receiving, resting
 from app.mail.models import Mailbox

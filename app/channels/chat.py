@@ -17,7 +17,7 @@ from flask import current_app
 from app.accounts.models import Person
 from app.channels import answers
 from app.channels.answers import Reply
-from app.channels.intake import NewTicket, RequesterInput
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
 from app.core.settings_store import setting

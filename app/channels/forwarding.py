@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.accounts import people
 from app.accounts.models import Person
-from app.channels.intake import EARLIER
+from app.channels.planning import EARLIER
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
 from app.core.settings_store import setting, settings_of

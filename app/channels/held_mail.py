@@ -8,7 +8,8 @@ from app.accounts import addresses, people
 from app.accounts.models import Person
 from app.channels import agent_mail, answers
 from app.channels.answers import Reply
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.mail import automatic, blocking, mailboxes, parsing

@@ -25,8 +25,9 @@ from app.channels import (
 from app.channels.answers import Reply
 from app.channels.forwarding import Content
 from app.channels.held_mail import stored_files
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
 from app.channels.matching import Match
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.db import db
 from app.core.errors import DomainError
 from app.core.settings_store import setting

@@ -3,49 +3,33 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.accounts import directory, people
-from app.accounts.models import Person
-from app.channels import auto_response
+from app.accounts import people
+from app.channels import auto_response, planning
+from app.channels.new_ticket import Decision, NewTicket, Opened
+from app.channels.planning import Plan
 from app.core.db import db
-from app.core.errors import Conflict, Invalid
-from app.core.settings_store import setting, settings_of
-from app.core.statements import Read, Write
+from app.core.errors import Conflict
+from app.core.settings_store import setting
+from app.core.statements import Write
 from app.integrations import announcing
 from app.mail import outbox
-from app.mail.models import SenderCheck
 from app.mail.tokens import reply_token
 from app.routing import assignment
-from app.routing.rules import Choice
-from app.sla.targets import Facts
-from app.tickets import attachments, catalog, clocks, decisions, keys, notifications, properties
-from app.tickets.attachments import StoredFile
+from app.tickets import attachments, decisions, keys, notifications, properties
 from app.tickets.catalog_models import ticket_tag
 from app.tickets.conversation import preview_line
 from app.tickets.history_models import DecisionRecord, TicketEvent
 from app.tickets.models import Attachment, Comment, SlaClock, Ticket
-from app.tickets.prioritising import Score, score
 from app.tickets.timeline import By, System, row
-from app.tickets.words import (
-    AuthorKind,
-    EventKind,
-    Priority,
-    Source,
-    Status,
-    Target,
-    Visibility,
-)
+from app.tickets.words import AuthorKind, EventKind, Source, Status, Visibility
 
 ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # without O, I, L, 0, 1
-
-Decision = tuple[str, str, list[dict[str, Any]]]  # kind, summary, details: of a `DecisionRecord`
 
 # Made once: the one writer's lock is held while a ticket is taken in.
 _models: tuple[Any, ...] = (TicketEvent, SlaClock, Attachment, DecisionRecord)
@@ -60,104 +44,6 @@ INSERT_TICKET = Write(
 )
 _comments: Any = Comment.__table__
 INSERT_COMMENT = Write(sa.insert(_comments).returning(Comment.id))
-EARLIER: Read[Any] = Read(
-    sa.select(Ticket.created_at)
-    .where(Ticket.requester_id == sa.bindparam("person_id"))
-    .order_by(Ticket.id.desc())
-    .limit(sa.bindparam("enough"))
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RequesterInput:
-    """Who asks: a known person by id, or an address with what they say of themselves."""
-
-    email: str = ""
-    name: str = ""
-    phone: str = ""
-    external_id: str | None = None
-    person_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NewTicket:
-    """A ticket to be; checked by its form or schema, cleaned, and with its files stored.
-
-    Attributes:
-        by: who opens it for the requester; None means the requester.
-        automatic_reason: why the mail that opens it is automatic, else "".
-        inbound_message_ids: Message-ID of that mail, and what it refers to.
-        decisions: taken before, such as the threading match.
-    """
-
-    subject: str
-    description: str
-    requester: RequesterInput
-    source: Source
-    category_id: int | None = None
-    subcategory_id: int | None = None
-    priority: Priority | None = None
-    group_id: int | None = None
-    channel: str = ""
-    tags: Sequence[str] = ()
-    custom_fields: dict[str, Any] = field(default_factory=dict)
-    files: Sequence[StoredFile] = ()
-    external_id: str | None = None
-    description_html: str | None = None
-    description_quoted: str = ""
-    mailbox_id: int | None = None
-    follow_up_of_id: int | None = None
-    automatic_reason: str = ""
-    sender_check: SenderCheck = SenderCheck.UNKNOWN
-    inbound_message_ids: Sequence[str] = ()
-    by: Person | None = None
-    decisions: Sequence[Decision] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What became of it."""
-
-    id: int
-    number: str
-    requester_id: int
-    assignee_id: int | None
-    group_id: int | None
-    first_response_due_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All that is decided about a ticket before its first row is written.
-
-    Attributes:
-        actor: who opens it.
-        points: how the priority was computed; None where it was given.
-        group, agent: whom *choice* names.
-    """
-
-    asker: people.Requester
-    actor: By
-    category: catalog.CategoryCard
-    tags: list[str]
-    custom_fields: dict[str, Any]
-    priority: Priority
-    points: Score | None
-    choice: Choice
-    group: directory.GroupCard | None
-    agent: directory.AgentCard | None
-    service: clocks.NewClocks
-
-    @property
-    def is_routed(self) -> bool:
-        """True where somebody has it from the beginning: it is open, no longer new."""
-        return self.agent is not None or self.group is not None
-
-    @property
-    def first_response_due_at(self) -> datetime | None:
-        """Until when the requester is answered."""
-        rows = (r for r in self.service.rows if r["target"] is Target.FIRST_RESPONSE)
-        return next((r["due_at"] for r in rows), None)
 
 
 def take_in(new: NewTicket, *, now: datetime) -> Opened:
@@ -170,7 +56,7 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
         Invalid: what only the database knows is wrong (unknown category, custom fields).
         Conflict: the external id is taken.
     """
-    plan = _plan(new, now=now)
+    plan = planning.plan(new, now=now)
     choice = plan.choice
     history = _history(new, plan, now=now)
     ticket_id, number = _insert_ticket(_columns(new, plan, version=len(history), now=now))
@@ -191,44 +77,6 @@ def take_in(new: NewTicket, *, now: datetime) -> Opened:
     notifications.send(ticket_id, [*answer, *notices], now=now)
     due = plan.first_response_due_at
     return Opened(ticket_id, number, plan.asker.id, choice.agent_id, choice.group_id, due)
-
-
-def _plan(new: NewTicket, *, now: datetime) -> Plan:
-    """Whose ticket it is, how urgent, who gets it and until when it is answered."""
-    category = _category(new)
-    fields = properties.clean_custom_fields(category.id, new.custom_fields, complete=False)
-    tags = properties.clean_tags(new.tags)
-    asker = _requester(new, now=now)
-    priority, points = _priority(new, asker, category, now=now)
-    choice = assignment.choose(
-        category_id=category.id,
-        subcategory_id=new.subcategory_id,
-        group_id=new.group_id,
-        now=now,
-    )
-    group = directory.groups().get(choice.group_id) if choice.group_id else None
-    facts = Facts(
-        priority=priority,
-        category_id=category.id,
-        tier=asker.tier,
-        group_id=choice.group_id,
-        source=new.source,
-        category_name=category.name,
-        group_name=group.name if group else "",
-    )
-    return Plan(
-        asker=asker,
-        actor=new.by or System(asker.name or asker.email, asker.id),
-        category=category,
-        tags=tags,
-        custom_fields=fields,
-        priority=priority,
-        points=points,
-        choice=choice,
-        group=group,
-        agent=directory.agents().get(choice.agent_id) if choice.agent_id else None,
-        service=clocks.for_new_ticket(facts, start=now),
-    )
 
 
 def _columns(new: NewTicket, plan: Plan, *, version: int, now: datetime) -> dict[str, Any]:
@@ -299,27 +147,6 @@ def make_number() -> str:
     return "TKT-" + "".join(secrets.choice(ALPHABET) for _ in range(8))
 
 
-def _requester(new: NewTicket, *, now: datetime) -> people.Requester:
-    """The person who asks, found or made."""
-    given = new.requester
-    if given.person_id is None:
-        asker = people.find_or_make(
-            given.email,
-            name=given.name,
-            phone=given.phone,
-            external_id=given.external_id,
-            is_own=new.by is None and new.source in (Source.WEB, Source.EMAIL, Source.CHAT),
-            now=now,
-        )
-        if new.source is Source.EMAIL and new.sender_check is SenderCheck.PASS:
-            people.wrote_with_proof(asker)
-        return asker
-    found = people.requester_of(given.person_id)
-    if found is None:
-        raise Invalid("There is no such person.", {"requester": "Name somebody who is known."})
-    return found
-
-
 def _who(asker: people.Requester) -> str:
     """How the requester was found, for the Why tab."""
     tier = f"tier {asker.tier.value}"
@@ -327,44 +154,6 @@ def _who(asker: people.Requester) -> str:
         tier += f" of {asker.organization_name}"
     found = "made anew, nobody had this address" if asker.is_new else "known by this address"
     return f"{asker.name or asker.email}: {found}; {tier}."
-
-
-def _category(new: NewTicket) -> catalog.CategoryCard:
-    if new.category_id is None:
-        return catalog.default_category()
-    card = catalog.categories().get(new.category_id)
-    if card is None:
-        raise Invalid("There is no such category.", {"category": "Choose one of the list."})
-    if new.subcategory_id is not None and new.subcategory_id not in {
-        sub.id for sub in card.subcategories
-    }:
-        message = f"Choose one of {card.name}, or none."
-        raise Invalid("There is no such subcategory.", {"subcategory": message})
-    return card
-
-
-def _priority(
-    new: NewTicket, asker: people.Requester, category: catalog.CategoryCard, *, now: datetime
-) -> tuple[Priority, Score | None]:
-    """The priority that was given, else the computed one with its points."""
-    if new.priority is not None:
-        return new.priority, None
-    enough = int(setting("priority_regular_after")) + 1
-    times: list[datetime] = []
-    if not asker.is_new:
-        times = [row.created_at for row in EARLIER.all(person_id=asker.id, enough=enough)]
-    points = score(
-        new.subject,
-        new.description,
-        tier=asker.tier,
-        category_key=category.key,
-        has_files=any(not file.is_inline for file in new.files),
-        earlier=len(times),
-        last_at=times[0] if times else None,
-        now=now,
-        weights=settings_of("priority_"),
-    )
-    return points.priority, points
 
 
 def _history(new: NewTicket, plan: Plan, *, now: datetime) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ from flask import flash, redirect
 from flask.typing import ResponseReturnValue
 
 from app.accounts.access import agent_required, current_person
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Invalid

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.accounts.models import PersonEmail
-from app.channels.intake import NewTicket, Opened
+from app.channels.new_ticket import NewTicket, Opened
 from app.core.db import db
 from app.core.statements import Read
 from app.routing import assignment

@@ -10,7 +10,8 @@ from flask.typing import ResponseReturnValue
 
 from app.accounts.access import everyone, person_or_none
 from app.accounts.models import Person
-from app.channels.intake import NewTicket, Opened, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, Opened, RequesterInput
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Invalid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.accounts.models import Tier
-from app.channels.intake import NewTicket
+from app.channels.new_ticket import NewTicket
 from app.core.settings_store import setting, settings_of
 from app.sla import queries
 from app.sla.business_time import ALWAYS_OPEN

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from app.accounts.models import Person, Role
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core import cache
 from app.core.audit import AuditEntry
 from app.core.clock import utcnow

@@ -6,7 +6,8 @@ import itertools
 import os
 
 from app import create_app
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.process.supervisor import die_with

@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 from app import create_app
 from app.accounts.models import Person, PersonEmail
 from app.automation import escalation
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.settings import load

@@ -11,8 +11,9 @@ from flask import Flask
 
 from app.accounts.models import Distribution, Person, PersonEmail, Tier
 from app.channels import intake
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
 from app.channels.models import AutoResponseTemplate
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
 from app.mail.models import OutboundEmail

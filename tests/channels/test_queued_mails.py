@@ -12,7 +12,8 @@ from app.accounts import invitations, links
 from app.accounts.models import LinkPurpose, Role
 from app.automation import alarms, watches
 from app.channels import templates
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core import cache
 from app.core.db import db
 from app.integrations import webhooks

@@ -15,7 +15,8 @@ from flask_migrate import upgrade
 
 from app import create_app
 from app.channels import inbound_email
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core import cache
 from app.core.db import db
 from app.mail import delivery, receiving

@@ -19,7 +19,8 @@ from app.accounts.models import (
     Role,
 )
 from app.accounts.tokens import make_token
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Forbidden

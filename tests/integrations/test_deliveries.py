@@ -16,7 +16,8 @@ from flask import Flask
 
 from app.accounts.models import Role
 from app.api.v1 import answers
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.sealing import unseal

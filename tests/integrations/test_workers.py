@@ -19,7 +19,8 @@ import pytest
 import sqlalchemy as sa
 
 from app.api import payloads
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db
 from app.integrations import deliveries

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from app.accounts.models import Person, Presence, Role
 from app.automation import escalation
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.db import db
 from app.sla.models import Calendar, CalendarInterval, SlaPolicy
 from app.tickets import conversation, holding, lifecycle, merging

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from flask import Flask
 
 from app.accounts.models import Person, Role
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.db import db
 from app.reports import figures
 from app.reports.cuts import Cut

@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 
 from app.accounts.models import Person, Role
 from app.automation import escalation
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.clock import utcnow
 from app.core.db import db
 from app.mail.models import OutboundEmail

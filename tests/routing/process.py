@@ -5,7 +5,8 @@ from __future__ import annotations
 from multiprocessing.synchronize import Barrier
 
 from app import create_app
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, close_session, db

@@ -14,7 +14,8 @@ from app.accounts import links, organizations, people
 from app.accounts.models import LinkPurpose, OneTimeLink, Organization, Person, Role, Tier
 from app.admin import replacing
 from app.admin.organizations import save
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.clock import utcnow
 from app.core.db import db
 from app.sla.models import SlaPolicy

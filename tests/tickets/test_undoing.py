@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from flask import Flask
 
 from app.accounts.models import Person
-from app.channels.intake import NewTicket, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, RequesterInput
 from app.core.db import db
 from app.core.errors import Forbidden
 from app.mail.models import OutboundEmail, OutboundState

@@ -21,7 +21,8 @@ from app.api.v1 import answers, changes, examples, schemas
 from app.api.v1.blueprint import bp, documented, limited
 from app.api.v1.references import agent_of, category_ids, group_of
 from app.channels import answers as replies
-from app.channels.intake import NewTicket, Opened, RequesterInput, take_in
+from app.channels.intake import take_in
+from app.channels.new_ticket import NewTicket, Opened, RequesterInput
 from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
