@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.accounts.models import Person
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict
 from app.mail import blocking
 from app.tickets import lifecycle, properties
 from app.tickets.models import Ticket
@@ -15,37 +15,24 @@ from app.tickets.words import EventKind, Status
 TAG = "spam"
 
 
-def mark(ticket: Ticket, *, block: str, by: Person, now: datetime) -> str:
-    """Cancel the locked *ticket* as spam. What was done, in words; no customer hears of it.
+def mark(ticket: Ticket, *, by: Person, now: datetime) -> str:
+    """Cancel the locked *ticket* as spam and block the address of whoever asks, never a domain.
 
-    Args:
-        block: ``address`` or ``domain`` of whoever asks, or ``nobody``.
+    Returns what was done, in words; no customer hears of it.
+
     Raises:
         InvalidTransition: it is solved already.
         Conflict: one of us asks, or somebody without an address.
-        Invalid: nothing that can be blocked.
+        Invalid: the address is the desk's own.
     """
+    address = ticket.requester.email
     if ticket.requester.is_agent:
         raise Conflict("This ticket was opened by somebody of your team.")
-    lifecycle.change_status(ticket, Status.CANCELLED, by=by, now=now)
-    properties.change_tags(ticket, [*(tag.name for tag in ticket.tags), TAG], by=by, now=now)
-    told = f"{by.display_name} marked it as spam"
-    pattern = _pattern(ticket, block)
-    if pattern:
-        blocking.block(pattern, reason=f"Spam: {ticket.number}", by=by, now=now)
-        told += f" and blocked {pattern}"
-    record(ticket, EventKind.SPAM, by=by, now=now, new=told)
-    return f"{ticket.number} is cancelled as spam" + (
-        f", {pattern} is blocked." if pattern else "."
-    )
-
-
-def _pattern(ticket: Ticket, block: str) -> str:
-    if block == "nobody":
-        return ""
-    address = ticket.requester.email
     if not address:
         raise Conflict("Whoever opened this ticket has no mail address to block.")
-    if block not in ("address", "domain"):
-        raise Invalid("Choose whom to block.")
-    return address if block == "address" else address.rpartition("@")[2]
+    lifecycle.change_status(ticket, Status.CANCELLED, by=by, now=now)
+    properties.change_tags(ticket, [*(tag.name for tag in ticket.tags), TAG], by=by, now=now)
+    blocking.block(address, reason=f"Spam: {ticket.number}", by=by, now=now)
+    told = f"{by.display_name} marked it as spam and blocked {address}"
+    record(ticket, EventKind.SPAM, by=by, now=now, new=told)
+    return f"{ticket.number} is cancelled as spam, {address} is blocked."

@@ -52,10 +52,9 @@ def clear_address(number: str) -> ResponseReturnValue:
 @bp.post("/desk/tickets/<number>/spam")
 @agent_required
 def mark_as_spam(number: str) -> ResponseReturnValue:
-    """Cancel the ticket as spam, and read no more of its sender's mail, if wished."""
+    """Cancel the ticket as spam, and read no more of its sender's mail."""
     ticket = get_visible(number, to=current_person(), lock=True)
-    block = request.form.get("block", "")
-    return _done(ticket, spam.mark(ticket, block=block, by=current_person(), now=utcnow()))
+    return _done(ticket, spam.mark(ticket, by=current_person(), now=utcnow()))
 
 
 def _done(ticket: Ticket, notice: str) -> ResponseReturnValue:
