@@ -59,14 +59,30 @@ _charset_codec = re.compile(
 )
 
 
+# A character beyond the first 65,536 as two halves of three bytes each, as Java once wrote it.
+_two_halves = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
+
+
 def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
-    """Read bytes that are no UTF-8 as Windows' Western charset, one by one."""
+    """Read bytes that are no UTF-8 as Windows' Western charset, one by one; but see above."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
+    if halves := _two_halves.match(error.object, error.start):
+        both = halves[0].decode("utf-8", "surrogatepass").encode("utf-16-be", "surrogatepass")
+        return both.decode("utf-16-be"), halves.end()
     return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
 
 
 codecs.register_error("deskhand.cp1252", _as_cp1252)
+
+
+def is_utf8(data: bytes) -> bool:
+    """True for valid UTF-8, ASCII included."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def decode(data: bytes, charset: str | None = None) -> str:

@@ -86,7 +86,7 @@ class Content:
                 inside = part.content_type == "multipart/related"
                 for index, child in enumerate(part.children):
                     self.take(child, related=related or (inside and index > 0))
-        elif _is_body(part) or (first and _is_named_text(part)):
+        elif _is_body(part) or (first and (_is_named_text(part) or _is_marked_up(part))):
             if _is_named(part):
                 self.files.append((part, False))
             self._take_text(part)
@@ -98,6 +98,8 @@ class Content:
             self.bodies.append(Body(html=self._without_embedded(part)))
             return
         text = self._without_uuencoded(part.text())
+        if part.content_type in _ENRICHED:
+            text = _enriched_tag.sub("", text)
         if part.type_parameters.get("format", "").lower() == "flowed":
             deleting = part.type_parameters.get("delsp", "").lower() == "yes"
             text = unflowed(text, deleting_spaces=deleting)
@@ -107,7 +109,8 @@ class Content:
         """One message in several forms: one body, with the best text and the best HTML."""
         before, self.bodies = self.bodies, []
         forms = []
-        for child in part.children:
+        few = [child for child in part.children if _is_for_few(child)]
+        for child in (child for child in part.children if not _is_for_few(child)):
             self.take(child)
             forms.append(joined(self.bodies) if self.bodies else Body())
             self.bodies = []
@@ -117,6 +120,9 @@ class Content:
         if texts or pages:
             best_text = max(texts, key=len) if texts else ""
             self.bodies.append(Body(best_text, pages[-1] if pages else None))
+        else:
+            for child in few:
+                self.take(child)
 
     def _unpacked(self, part: mime.Part) -> bool:
         """Look into what other programs packed; True where nothing of the part itself is kept."""
@@ -227,6 +233,11 @@ class Content:
             yield file
 
 
+_ENRICHED = ("text/enriched", "text/richtext")  # RFC 1896
+_MARKED_UP = (*_ENRICHED, "text/markdown", "text/x-markdown")  # read as plain text where alone
+# What only some programs show in place of the same message's plain text or HTML.
+_FORMS_OF_FEW = (*_MARKED_UP, "text/x-amp-html")
+_enriched_tag = re.compile(r"</?[a-zA-Z][a-zA-Z-]{0,60}>|<(?=<)")
 _cid = re.compile(r"\bcid:([^\"'\s>)]{1,998})", re.IGNORECASE)
 _data_image = re.compile(
     rb"data:image/(png|jpe?g|gif|webp);(?:[\w=-]{1,40};){0,3}base64,([A-Za-z0-9+/=\s%]*+)",
@@ -244,9 +255,19 @@ def _is_uu_line(line: str) -> bool:
 
 def _is_body(part: mime.Part) -> bool:
     """True for text that the writer meant to be read as the message."""
-    if part.unread or part.content_type not in ("text/plain", "text/html"):
-        return False
-    return part.disposition != "attachment" and not _is_named(part)
+    return part.content_type in ("text/plain", "text/html") and not _is_file(part)
+
+
+def _is_marked_up(part: mime.Part) -> bool:
+    return part.content_type in _MARKED_UP and not _is_file(part)
+
+
+def _is_for_few(part: mime.Part) -> bool:
+    return part.content_type in _FORMS_OF_FEW and not _is_file(part)
+
+
+def _is_file(part: mime.Part) -> bool:
+    return part.unread or part.disposition == "attachment" or _is_named(part)
 
 
 def _is_named(part: mime.Part) -> bool:

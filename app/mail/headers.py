@@ -215,7 +215,8 @@ def parameters(text: str) -> tuple[str, dict[str, str]]:
             raw = re.sub(r"\\([\"\\])", r"\1", raw[1:].removesuffix('"'))
         number = int(section[2]) if section[2] else -1
         pieces.setdefault(section[1], []).append((number, section[3] is not None, raw))
-    return value.strip(" \t\"'").lower(), {name: _joined(parts) for name, parts in pieces.items()}
+    kind = value.partition("(")[0].strip(" \t\"'").lower()  # comments may follow (RFC 2045, 5.1)
+    return kind, {name: _joined(parts) for name, parts in pieces.items()}
 
 
 def _joined(parts: list[tuple[int, bool, str]]) -> str:

@@ -19,6 +19,7 @@ MAX_DEPTH = 20  # levels of multipart; deeper ones are kept unread, as one attac
 MAX_PARTS = 1_000  # of one mail; the rest is kept unread, as one attachment
 MAX_MISSES = 100_000  # strings in one body that look like its delimiter and are none
 MAX_TEXT = 4_000_000  # bytes of one text part
+MAX_META = 4_000  # bytes of a page in which it may name its charset
 MAX_FOOTER = 4_000  # bytes below base64 that may be plain text
 MAX_HEADER = 1_000_000  # bytes of one header
 MAX_BROKEN_LINES = 60  # in one place of a header
@@ -80,7 +81,15 @@ class Part:
 
     def decoded(self, body: bytes) -> str:
         """The same of a *body* that was changed."""
-        text = charsets.decode(body[:MAX_TEXT], self.type_parameters.get("charset"))
+        charset = self.type_parameters.get("charset")
+        if (
+            charset is None
+            and self.content_type == "text/html"
+            and not charsets.is_utf8(body[:MAX_TEXT])
+        ):
+            named = _meta_charset.search(body, 0, MAX_META)
+            charset = named[1].decode() if named else None
+        text = charsets.decode(body[:MAX_TEXT], charset)
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -98,6 +107,11 @@ def _end_of_base64(raw: bytes, start: int, end: int) -> int:
             return position
         position -= len(line)
     return end
+
+
+_meta_charset = re.compile(
+    rb"<meta\b[^<>]{0,200}?\bcharset\s?=\s?[\"']?([\w.:-]{1,40})", re.IGNORECASE
+)
 
 
 def read(raw: bytes) -> Part:

@@ -70,6 +70,7 @@ _subject_line = re.compile(
     r"|Тема|Tárgy|Konu|件名|主题|主旨|제목)[*_]*\s?[*_]*[:：].*",
     re.IGNORECASE,
 )
+_groupwise = re.compile(r">{3} [^>]{2,120}(?:<[^<>]{3,120}>)?[^>]{0,40}\d:\d\d[^>]{0,20}>{3}")
 _rule = re.compile(r"\s*[_]{20,}\s*")
 _signature_mark = re.compile(r"\s*(?:--|__)\s*")
 _sent_from = re.compile(
@@ -139,6 +140,8 @@ def _kept(every_line: list[str], *, passes_on: bool) -> tuple[list[str], int]:
             forwarding = True
             kept.append(lines[index])
             end = index + 1
+        elif _groupwise.fullmatch(line):
+            break
         elif _is_quoted(line):
             index = _past_quotation(lines, index, kept)
             continue

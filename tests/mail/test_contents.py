@@ -256,6 +256,32 @@ def test_the_answer_to_an_invitation_is_told_once() -> None:
     assert told.startswith("Declined: Oven, second look\n")
 
 
+# Other forms of the same message
+
+
+@pytest.mark.parametrize("kind", ["text/x-amp-html", "text/enriched"])
+def test_a_form_for_few_programs_is_no_file_beside_the_others(kind: str) -> None:
+    other = f"--b\nContent-Type: {kind}\n\n<b>Hello</b>\n"
+    raw = f"Content-Type: multipart/alternative; boundary=b\n\n--b\n\nHello\n{other}--b--\n"
+    mail = parse(raw.encode())
+    assert (mail.text, files(mail)) == ("Hello", [])
+
+
+@pytest.mark.parametrize(
+    "frame", ["{}", "Content-Type: multipart/alternative; boundary=b\n\n--b\n{}--b--\n"]
+)
+def test_it_is_read_where_there_is_no_other(frame: str) -> None:
+    enriched = "Content-Type: text/enriched\n\n<bold>Hello</bold> 1 << 2\n"
+    assert parse(frame.format(enriched).encode()).text.strip() == "Hello 1 < 2"
+    markdown = "Content-Type: text/markdown\n\n*Hello*\n"
+    assert parse(frame.format(markdown).encode()).text.strip() == "*Hello*"
+
+
+def test_a_comment_behind_the_type_changes_nothing() -> None:
+    mail = parse(b"Content-Type: text/html (a page); charset=utf-8\n\n<p>Hello</p>")
+    assert (mail.text, mail.html) == ("Hello", "<p>Hello</p>")
+
+
 # Digests, footers, and lines that gateways pad
 
 
@@ -344,6 +370,20 @@ def test_uuencoded_files_leave_the_text() -> None:
 def test_japanese_with_the_characters_of_windows() -> None:
     encoded = b'\x1b$B$"\x1b(B \x1b$B-!\x1b(B \x1b$B-b\x1b(B'  # a kana, then row 13
     assert charsets.decode(encoded, "iso-2022-jp") == "あ ① №"
+
+
+def test_characters_written_in_two_halves() -> None:
+    assert charsets.decode(b"\xed\xa0\xbd\xed\xb8\x80 \xed\xa0 \xfc", "utf-8").startswith("😀 í")
+
+
+@pytest.mark.parametrize(
+    "named", ['charset="iso-8859-2"', "http-equiv=x content='text/html; charset=iso-8859-2'"]
+)
+def test_a_page_may_name_its_charset_itself(named: str) -> None:
+    page = f"<html><meta {named}><p>žlutý kůň</p></html>"
+    for charset in ("iso-8859-2", "utf-8"):  # it does not outweigh what the bytes show
+        mail = parse(b"Content-Type: text/html\n\n" + page.encode(charset))
+        assert mail.text == "žlutý kůň"
 
 
 def test_8_bit_header_fields_have_the_charset_of_the_text() -> None:

@@ -58,6 +58,7 @@ def test_the_armor_of_a_signed_text_goes() -> None:
         "От: Ann\nОтправлено: понедельник\nКому: Bob\nТема: Помощь",
         "发件人: Ann\n发送时间: 星期一\n收件人: Bob\n主题: 帮助",
         "-----Original Message-----\nFrom: Ann",
+        ">>> Ann Lee <ann@x.example> 1/22/24 10:00 AM >>>",
         "________________________________\nFrom: Ann\nSent: Monday",
     ],
 )
