@@ -74,13 +74,14 @@ def _proof(mail: ParsedEmail, results: list[_Result], server: str) -> Proof:
 def has_one_sender(mail: ParsedEmail) -> bool:
     """True for one From field with one address: else it is not told whose proof it would be.
 
-    Of two in brackets, or of an address in an address, others may read another one than we do.
+    Of two in brackets, or of an address in an address or a name, others may read another one.
     """
     fields = mail.fields.get("from", ())
     if len(fields) != 1 or fields[0].count("<") > 1:
         return False
     is_one = fields[0].rpartition("<")[2].count("@") == 1
-    return is_one and len(headers.addresses(fields[0])) == 1
+    domains = {name.lower() for name in _domain.findall(_quoted.sub(" ", fields[0]))}
+    return is_one and len(domains) == 1 and len(headers.addresses(fields[0])) == 1
 
 
 def has_odd_sender(mail: ParsedEmail) -> bool:
@@ -117,6 +118,7 @@ def _parse(value: str) -> tuple[str, list[_Result]]:
 
 
 _quoted = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_domain = re.compile(r"@([^\s@<>()\",;:?=]+)")
 _pair = re.compile(r"([a-z0-9._-]{1,60}(?:/\d+)?)\s*=\s*(\S{1,255})", re.IGNORECASE)
 
 

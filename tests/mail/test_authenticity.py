@@ -85,10 +85,23 @@ def test_no_from_field_is_no_sender_either() -> None:
     assert read(mail, OURS).check is SenderCheck.FAIL
 
 
-@pytest.mark.parametrize("sender", ["boss@x.example\0@x.example", "<@x.example:boss@x.example>"])
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "boss@x.example\0@x.example",
+        "<@x.example:boss@x.example>",
+        "=?utf-8?q?ann@y.example,?= <boss@x.example>",
+        "ann@y.example <boss@x.example>",
+    ],
+)
 def test_an_address_that_others_read_otherwise_is_not_proven(sender: str) -> None:
-    assert check(PASS, sender=sender) is SenderCheck.UNKNOWN
+    for result in (PASS, f"{OURS}; dmarc=pass"):
+        assert check(result, sender=sender) is SenderCheck.UNKNOWN
     assert check(FAIL, sender=sender) is SenderCheck.FAIL
+
+
+def test_an_address_that_is_its_own_name_is_proven() -> None:
+    assert check(PASS, sender="ann@x.example <Ann@X.example>") is SenderCheck.PASS
 
 
 @pytest.mark.parametrize(
