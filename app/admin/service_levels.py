@@ -139,7 +139,8 @@ def _row(row: Any) -> ListRow:
         row.name,
         f"{about[0].upper()}{about[1:]}, in {row.calendar}",
         () if row.is_active else ("Not in use",),
-        f"{span(row.first_response_minutes)} / {span(row.resolution_minutes)}",
+        f"First response {span(row.first_response_minutes)}, "
+        f"resolution {span(row.resolution_minutes)}",
     )
 
 
