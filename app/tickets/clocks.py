@@ -1,13 +1,13 @@
 """The SLA clocks of a ticket: started, met, paused, stopped, run again.
 
-Who calls these has locked the ticket's row and brings the time. The due times on the ticket
-itself follow each change.
+Callers have locked the ticket's row and bring the time. Its own due times follow each change.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from app.accounts.models import Group
@@ -292,10 +292,28 @@ def _come_under(ticket: Ticket, choice: Choice, terms: Terms, now: datetime) -> 
     rows = new_clocks(choice, terms_id=terms_id, source=ticket.source, start=ticket.created_at)
     for row in rows:
         if row["target"] not in known and ticket.is_active:
-            ticket.clocks.append(SlaClock(**row))
+            _start_late(ticket, SlaClock(**row), now)
     if ticket.status is Status.PENDING:
         pause(ticket, now=now)
     follow(ticket)
+
+
+def _start_late(ticket: Ticket, clock: SlaClock, now: datetime) -> None:
+    """Start a clock that the ticket never had, less what it waited for the customer or was done.
+
+    Nothing starts for what was answered before.
+    """
+    if clock.target is Target.RESOLUTION:
+        changes = durations.changes_of(ticket.id)
+        spans = list(durations.worked_on(ticket.created_at, changes, until=now))
+        for (_, since), (until, _) in pairwise(spans):
+            _add_pause(clock, since, until)
+        _compute(clock, now)
+        if ticket.status is Status.PENDING:
+            _stand_still(clock, spans[-1][1])
+    elif clock.state is ClockState.RUNNING and ticket.first_response_at is not None:
+        return
+    ticket.clocks.append(clock)
 
 
 def follow(ticket: Ticket) -> None:

@@ -13,10 +13,10 @@ from app.accounts.models import Tier
 from app.core.db import db
 from app.sla.models import Calendar, CalendarInterval, SlaPolicy
 from app.sla.targets import Target
-from app.tickets import clocks
+from app.tickets import clocks, lifecycle
 from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import ClockState, Priority, Source, Status
-from tests.factories import category, make_group, make_person, make_ticket
+from tests.factories import category, make_agent, make_group, make_person, make_ticket
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 FIRST, NEXT, RESOLUTION = Target.FIRST_RESPONSE, Target.NEXT_RESPONSE, Target.RESOLUTION
@@ -475,6 +475,38 @@ def test_ticket_that_comes_under_a_policy_late_is_counted_from_its_creation() ->
     assert hours_of(of(ticket, FIRST).due_at) == 1
     assert hours_of(of(ticket, RESOLUTION).due_at) == 10
     assert hours_of(ticket.next_due_at) == 1
+
+
+def test_what_was_answered_before_any_policy_is_awaited_no_more() -> None:
+    ticket = open_ticket("normal")
+
+    play(ticket, (2, "reply"), (3, "high"))
+
+    assert [clock.target for clock in ticket.clocks] == [RESOLUTION]
+    assert hours_of(ticket.next_due_at) == 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "due"),
+    [
+        ([(2, "pending"), (5, "open")], ClockState.RUNNING, 13),
+        ([(2, "pending"), (5, "open"), (6, "resolved"), (7, "open")], ClockState.RUNNING, 14),
+        ([(2, "pending")], ClockState.PAUSED, None),
+    ],
+)
+def test_waiting_before_any_policy_does_not_count(changes, state, due) -> None:
+    ticket, agent = open_ticket("normal"), make_agent()
+    for hour, status in changes:
+        lifecycle.change_status(ticket, Status(status), by=agent, now=at(hour))
+
+    play(ticket, (8, "high"))
+
+    clock = of(ticket, RESOLUTION)
+    assert (clock.state, hours_of(clock.due_at)) == (state, due)
+    if state is ClockState.PAUSED:
+        assert clock.left_seconds == 8 * 3600
+        lifecycle.change_status(ticket, Status.OPEN, by=agent, now=at(9))
+        assert hours_of(clock.due_at) == 17
 
 
 @pytest.mark.requirement("X29", "X32")
