@@ -413,7 +413,7 @@ def _page(email_id: int, form: HandForm | None) -> str:
     parsed = source = None
     if is_kept and email.size <= receiving.MAX_SIZE:
         raw = receiving.find(email_id).raw
-        parsed = parsing.parse(raw)
+        parsed = parsing.parse_incoming(raw)
         source = printable(raw[:MOST_SHOWN].decode("utf-8", "replace"))
     came = sa.select(MailReceipt).where(MailReceipt.inbound_email_id == email_id)
     times = db.session.scalars(came.order_by(MailReceipt.id.desc()).limit(MOST_TIMES)).all()

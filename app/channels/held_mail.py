@@ -94,7 +94,7 @@ def stored_files(mail: ParsedEmail) -> list[StoredFile]:
 
 
 def _accept(ticket: Ticket, held: HeldEmail, email: InboundEmail, *, now: datetime) -> None:
-    mail = parsing.parse(email.raw)
+    mail = parsing.parse_incoming(email.raw)
     verdict = automatic.classify(mail, return_path=email.return_path)
     found = people.find_or_make(held.from_address, name=held.from_name, now=now)
     person = db.session.get_one(Person, found.id)
@@ -129,7 +129,7 @@ def _accept(ticket: Ticket, held: HeldEmail, email: InboundEmail, *, now: dateti
 
 
 def _split(ticket: Ticket, held: HeldEmail, email: InboundEmail, *, now: datetime) -> str:
-    mail = parsing.parse(email.raw)
+    mail = parsing.parse_incoming(email.raw)
     verdict = automatic.classify(mail, return_path=email.return_path)
     boxes = {box.id: box for box in mailboxes.mailboxes().values()}
     box = boxes.get(email.mailbox_id)

@@ -119,7 +119,7 @@ class Mail:
 def read(email_id: int) -> Mail:
     """Read a stored mail, without any lock: it may take seconds, and ask the DNS."""
     email = receiving.find(email_id)
-    parsed = parsing.parse(email.raw)
+    parsed = parsing.parse_incoming(email.raw)
     boxes = {box.id: box for box in mailboxes.mailboxes().values()}
     is_own = mailboxes.is_own(parsed.from_email)
     verdict = automatic.classify(parsed, return_path=email.return_path, is_own=is_own)

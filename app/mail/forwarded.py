@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.mail.parsing import ParsedEmail, parse
+from app.mail.parsing import ParsedEmail, parse_incoming
 from app.mail.quoting import FORWARDS
 
 MAX_LINES = 2_000  # of a text in which the header is looked for
@@ -50,7 +50,7 @@ def _attached(mail: ParsedEmail) -> Forwarded | None:
     parts = [part for part in mail.attachments if part.content_type == "message/rfc822"]
     if len(parts) != 1 or parts[0].size > MAX_ATTACHED:
         return None
-    first = parse(parts[0].data)
+    first = parse_incoming(parts[0].data)
     if not first.from_email:
         return None
     text = first.text.strip()

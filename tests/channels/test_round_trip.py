@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -83,6 +84,30 @@ def test_a_customer_is_helped_by_mail(inbox: Inbox) -> None:
     assert help_.text.startswith("Lift it a little.")
     assert not help_.header("auto-submitted")
     assert ticket.status is Status.RESOLVED
+
+
+def test_an_answer_does_not_show_the_key_of_whoever_wrote_it(inbox: Inbox) -> None:
+    ask = f"From: Ann <{ANN}>\r\nTo: support@desk.example\r\nSubject: Door\r\nMessage-ID: <q@c>\r\n"
+    arrives(f"{ask}\r\nIt is stuck.\r\n".encode(), NOW)
+    [ours] = sent_to(inbox, ANN, NOW)
+    assert "?key=" in ours.text
+    safe = quote(next(word for word in ours.text.split() if "?key=" in word), safe="")
+    page = f'<blockquote>{ours.html}</blockquote><a href="https://safe.example/?url={safe}">x</a>'
+    bodies = (
+        ("plain", f"Yes\r\n\r\n> {ours.text}"),
+        ("plain", f"Yes\r\n\r\n{ours.text}"),
+        ("html", f"<p>Yes</p>{page}"),
+    )
+    for number, (kind, body) in enumerate(bodies):
+        head = f"From: Ann <{ANN}>\r\nTo: {ours.reply_to[0].email}\r\nMessage-ID: <{number}@c>\r\n"
+        arrives(f"{head}Content-Type: text/{kind}; charset=utf-8\r\n\r\n{body}".encode(), NOW)
+    rows = db.session.scalars(sa.select(Comment).where(Comment.author_kind == AuthorKind.REQUESTER))
+    shown = [f"{row.body}{row.quoted}{row.body_html}" for row in rows]
+    assert len(shown) == 3
+    for text in shown:
+        assert "/tickets/TKT-" in text or "%2Ftickets%2FTKT-" in text
+        assert "key=" not in text
+        assert "key%3D" not in text
 
 
 @pytest.mark.requirement("X44")
