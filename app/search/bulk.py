@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.search import upkeep
 
-TABLES = ("ticket", "comment", "person", "person_email")
+TABLES = ("ticket", "comment", "attachment", "person", "person_email")
 
 
 @contextmanager

@@ -1981,8 +1981,10 @@ def _seed() -> None:
 #
 # A document holds the description (as much as _MOST of it) and the newest comments, _MOST of them
 # and of each, so that a comment on a ticket with thousands of them costs no more than that. What
-# the desk writes by itself is left out: its words are in every ticket.
+# the desk writes by itself is left out: its words are in every ticket. So many files are known by
+# their names, too.
 _MOST_COMMENTS = 100
+_MOST_FILES = 100
 _MOST_OF_ONE = 10_000
 _MOST = 100_000
 _PEOPLES = "author_kind <> 'system'"
@@ -1999,6 +2001,22 @@ def _comments(visibility: str, but: str = "0") -> str:
     return f"substr((select {concat}(body, ' ') from ({newest}) as newest), 1, {_MOST})"
 
 
+def _files(visibility: str, but: str = "0") -> str:
+    """SQL: names of the files of ticket ``t``, newest first, without the one whose id is *but*.
+
+    Pictures within a text have names that nobody gave them.
+    """
+    concat = "group_concat" if op.get_bind().dialect.name == "sqlite" else "string_agg"
+    own = "f.comment_id is null or" if visibility == "public" else ""
+    newest = (
+        "select f.filename from attachment f left join comment c on c.id = f.comment_id"
+        f" where f.ticket_id = t.id and not f.is_inline and f.id <> {but}"
+        f" and ({own} c.ticket_id = t.id and c.visibility = '{visibility}')"
+        f" order by f.id desc limit {_MOST_FILES}"
+    )
+    return f"coalesce((select {concat}(filename, ' ') from ({newest}) as files), '')"
+
+
 def _requester(but: str = "''") -> str:
     """SQL: name and addresses of the requester of ``t``, without the address *but*."""
     concat = "group_concat" if op.get_bind().dialect.name == "sqlite" else "string_agg"
@@ -2009,20 +2027,20 @@ def _requester(but: str = "''") -> str:
     )
 
 
-def _document(comment: str = "0", address: str = "''") -> str:
-    """SQL: the public documents, without one comment or address; add a condition on ``t``."""
+def _document(comment: str = "0", address: str = "''", file: str = "0") -> str:
+    """SQL: the public documents, without one comment, address or file; add a condition on ``t``."""
     return (
         f"select t.id, t.number, t.subject, {_requester(address)} as requester,"
         f" substr(t.description, 1, {_MOST}) || ' ' || coalesce({_comments('public', comment)}, '')"
-        " as words from ticket t where t.deleted_at is null"
+        f" || ' ' || {_files('public', file)} as words from ticket t where t.deleted_at is null"
     )
 
 
-def _notes(comment: str = "0") -> str:
+def _notes(comment: str = "0", file: str = "0") -> str:
     """SQL: the notes of each ticket that has any, without one; add a condition on ``t``."""
     words = _comments("internal", comment)
     return (
-        f"select t.id, {words} as words from ticket t"
+        f"select t.id, {words} || ' ' || {_files('internal', file)} as words from ticket t"
         f" where t.deleted_at is null and {words} is not null"
     )
 
@@ -2111,7 +2129,37 @@ def _search_index_sqlite() -> None:
         after = _put(which) + _note_put(which)
         _sqlite_trigger(f"comment_before_{name}", f"before {event} on comment", before)
         _sqlite_trigger(f"comment_after_{name}", f"after {event} on comment", after)
+    _search_files_sqlite()
     _search_requesters_sqlite()
+
+
+def _search_files_sqlite() -> None:
+    """Names of files. Where a comment takes its files along, its own triggers see to them."""
+    is_there = (
+        "(old.comment_id is null or exists (select 1 from comment where id = old.comment_id))"
+    )
+    public = "t.id = new.ticket_id and new.comment_id is null or t.id = (select c.ticket_id"
+    public += " from comment c where c.id = new.comment_id and c.visibility = 'public')"
+    internal = "t.id = (select c.ticket_id from comment c"
+    internal += " where c.id = new.comment_id and c.visibility = 'internal')"
+    _sqlite_trigger(
+        "file_insert",
+        "after insert on attachment",
+        _out(_document(file="new.id"), f"({public})") + _put(f"({public})"),
+        _note_out(_notes(file="new.id"), internal) + _note_put(internal),
+        when="not new.is_inline",
+    )
+    fields = "filename, is_inline, ticket_id, comment_id"
+    changed = " or ".join(f"old.{name} is not new.{name}" for name in fields.split(", "))
+    moved = "t.id in (old.ticket_id, new.ticket_id)"
+    for name, event, which, when in (
+        ("update", f"update of {fields}", moved, changed),
+        ("delete", "delete", "t.id = old.ticket_id", is_there),
+    ):
+        before = _out(_document(), which) + _note_out(_notes(), which)
+        after = _put(which) + _note_put(which)
+        _sqlite_trigger(f"file_before_{name}", f"before {event} on attachment", before, when=when)
+        _sqlite_trigger(f"file_after_{name}", f"after {event} on attachment", after, when=when)
 
 
 def _search_requesters_sqlite() -> None:
@@ -2216,6 +2264,21 @@ def _search_index_postgresql() -> None:
     )
     trigger("comment_update", "comment", "update of body, visibility, ticket_id", body)
     trigger("comment_delete", "comment", "delete", both.format("old"))
+
+    here = (
+        "if exists (select 1 from comment where id = new.comment_id and visibility = 'internal')"
+        " then perform search_put_notes(new.ticket_id);"
+        " else perform search_put(array[new.ticket_id]); end if;"
+    )
+    trigger("file_insert", "attachment", "insert", here, "not new.is_inline")
+    fields = "filename, is_inline, ticket_id, comment_id"
+    changed = " or ".join(f"old.{name} is distinct from new.{name}" for name in fields.split(", "))
+    body = put.format("old.ticket_id, new.ticket_id") + "".join(
+        f" perform search_put_notes({row}.ticket_id);" for row in ("old", "new")
+    )
+    trigger("file_update", "attachment", f"update of {fields}", body, changed)
+    body = put.format("old.ticket_id") + " perform search_put_notes(old.ticket_id);"
+    trigger("file_delete", "attachment", "delete", body)
 
     of = "perform search_put(array(select id from ticket where requester_id in ({})));"
     renamed = "old.name is distinct from new.name"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from app.core.errors import Invalid
 from app.search import conditions, query
 from app.search.lists import list_tickets, search_tickets
 from app.tickets.filters import TicketFilters, from_query
-from app.tickets.models import Comment, Ticket
+from app.tickets.models import Attachment, Comment, Ticket
 from app.tickets.words import AuthorKind, Status, Visibility
 from tests.factories import make_agent, make_comment, make_group, make_person, make_ticket
 
@@ -224,6 +225,50 @@ def test_a_comment_that_moves_is_found_where_it_is(search: Search) -> None:
     assert search("secretive") == [two.id]
 
 
+def make_file(ticket: Ticket, name: str, comment: Comment | None = None, **more: Any) -> Attachment:
+    fields = {"sha256": "0" * 64, "content_type": "text/plain", "size": 1, "created_at": NOW}
+    file = Attachment(
+        ticket_id=ticket.id, comment_id=comment and comment.id, filename=name, **fields | more
+    )
+    db.session.add(file)
+    db.session.flush()
+    return file
+
+
+@pytest.mark.requirement("R 9-2")
+def test_files_are_found_by_their_names_as_they_come_move_and_go(search: Search) -> None:
+    one, two = make_ticket(subject="Oven"), make_ticket()
+    said = make_comment(one, body="See the file")
+    make_file(one, "Order-4711_signed.pdf")
+    later = make_file(one, "panel.jpeg", said)
+    make_file(one, "image001.png", said, is_inline=True)
+    assert search("oven 4711 signed file PANEL") == [one.id]
+    assert search("image001") == []
+    said.ticket_id = later.ticket_id = two.id
+    db.session.flush()
+    assert search("panel") == [two.id]
+    later.filename = "display.jpeg"
+    db.session.flush()
+    assert search("panel") == []
+    assert search("display") == [two.id]
+    db.session.delete(said)
+    db.session.flush()
+    assert search("display") == []
+    assert search("order 4711") == [one.id]
+
+
+def test_a_file_of_a_note_is_found_by_agents_alone(search: Search) -> None:
+    customer = make_person()
+    ticket = make_ticket(customer)
+    note = make_comment(ticket, body="For us", visibility=Visibility.INTERNAL)
+    make_file(ticket, "margins.xlsx", note)
+    assert search("margins") == [ticket.id]
+    assert search("margins", customer) == []
+    note.visibility = Visibility.PUBLIC
+    db.session.flush()
+    assert search("margins", customer) == [ticket.id]
+
+
 def test_subject_and_description_are_found_as_they_are_now(search: Search) -> None:
     ticket = make_ticket(subject="Oven", description="Old words")
     ticket.subject = "Fridge"
@@ -320,7 +365,14 @@ def test_the_index_of_sqlite_stays_sound(search: Search) -> None:
     for n, ticket in enumerate(tickets):
         make_comment(ticket, body=f"public {n}")
         note = make_comment(ticket, body=f"internal {n}", visibility=Visibility.INTERNAL)
+        make_file(ticket, f"note{n}.txt", note)
         note.visibility = Visibility.PUBLIC if n % 2 else Visibility.INTERNAL
+    files = [make_file(ticket, f"own{n}.txt") for n, ticket in enumerate(tickets)]
+    files[3].filename = "renamed.txt"
+    files[4].ticket_id = tickets[3].id
+    db.session.delete(make_comment(tickets[4], body="gone"))
+    db.session.delete(files[0])
+    db.session.execute(sa.delete(Comment).where(Comment.ticket_id == tickets[4].id))
     tickets[0].deleted_at = NOW
     tickets[1].requester.name = "Other"
     db.session.flush()
