@@ -13,12 +13,12 @@ from flask.typing import ResponseReturnValue
 
 from app.accounts import links, passwords, presence, sign_in, tokens
 from app.accounts.access import agent_required, current_person, signed_in, whose
+from app.accounts.directory import zone_of
 from app.accounts.forms import PasswordForm, PresenceForm, ProfileForm, TokenForm
 from app.accounts.models import LoginSession, Person, Presence
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Invalid, NotFound
-from app.core.settings_store import setting
 from app.mail.unsubscribing import NOTICES
 from app.web import limits, words
 from app.web.security import reads_first
@@ -197,12 +197,8 @@ def _page(
     return render_template("accounts/account.html", **context), status
 
 
-def _zone(person: Person) -> ZoneInfo:
-    return words.zone(person.time_zone or setting("time_zone"))
-
-
 def _sessions(person: Person) -> list[SessionRow]:
-    now, zone, current = utcnow(), _zone(person), sign_in.current_session_id()
+    now, zone, current = utcnow(), zone_of(person), sign_in.current_session_id()
     found = (
         sa.select(
             LoginSession.id,
@@ -229,7 +225,7 @@ def _sessions(person: Person) -> list[SessionRow]:
 
 
 def _tokens(person: Person) -> list[TokenRow]:
-    now, zone = utcnow(), _zone(person)
+    now, zone = utcnow(), zone_of(person)
     return [
         TokenRow(
             id=row.id,

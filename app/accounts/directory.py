@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -25,8 +26,10 @@ from app.accounts.models import (
 )
 from app.core.cache import bump_stamp, reference
 from app.core.db import db
+from app.core.settings_store import setting
+from app.web import words
 
-# What of an agent is on the card: a change of any of these makes the cards anew.
+# What of an agent is on the cards: a change of any of these makes them anew.
 ON_CARD = (
     *("name", "role", "is_active", "max_tickets", "language", "time_zone"),
     *("groups", "skills", "muted_notices"),
@@ -95,6 +98,11 @@ def initials(name: str) -> str:
 def hue(person_id: int) -> int:
     """The avatar's colour, 1 to 12, always the same for one person."""
     return person_id % 12 + 1
+
+
+def zone_of(person: Person | None) -> ZoneInfo:
+    """The zone in which somebody reads times: their own, else the desk's."""
+    return words.zone((person.time_zone if person else "") or setting("time_zone"))
 
 
 AGENTS = (

@@ -244,6 +244,12 @@ class PersonEmail(Base):
 
 # The same as a condition. While a person has such an address, no other lets anybody in as them.
 IS_THEIRS = sa.or_(PersonEmail.proven_at.is_not(None), PersonEmail.is_own)
+# The main address of a `Person` of the same statement; in the words of the partial index.
+MAIN_ADDRESS = (
+    sa.select(PersonEmail.address)
+    .where(PersonEmail.person_id == Person.id, sa.text("person_email.is_main"))
+    .scalar_subquery()
+)
 
 
 class LoginSession(Base):

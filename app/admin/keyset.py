@@ -13,18 +13,17 @@ from flask import request
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.accounts.access import current_person
+from app.accounts.directory import zone_of
 from app.core.db import db
 from app.core.errors import Invalid
 from app.core.paging import MOST_ID, Page
-from app.core.settings_store import setting
-from app.web import words
 
 ROWS = 50
 
 
 def zone() -> ZoneInfo:
     """The viewer's."""
-    return words.zone(current_person().time_zone or setting("time_zone"))
+    return zone_of(current_person())
 
 
 def midnight(day: date, *, days_later: int = 0) -> datetime:

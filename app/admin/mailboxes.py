@@ -15,6 +15,7 @@ from wtforms.validators import Length, Regexp
 
 from app.accounts import directory
 from app.accounts.access import admin_required, current_person
+from app.accounts.directory import zone_of
 from app.accounts.forms import email_field
 from app.accounts.models import Person
 from app.admin.forms import AdminForm, line, number, optional_id, options, text, tick
@@ -25,7 +26,6 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Conflict, Invalid
 from app.core.sealing import Unreadable, seal, unseal
-from app.core.settings_store import setting
 from app.mail import signing_keys, trying
 from app.mail.credentials import ImapAccount, OAuth2
 from app.mail.models import (
@@ -428,7 +428,7 @@ def _fetching(box: Mailbox) -> Fetching | None:
     poll = db.session.get(MailboxPoll, box.id)
     if box.incoming is not Incoming.IMAP or poll is None:
         return None
-    zone = words.zone(current_person().time_zone or setting("time_zone"))
+    zone = zone_of(current_person())
 
     def moment(at: datetime | None) -> str:
         return words.exact(at, zone) if at else "never"

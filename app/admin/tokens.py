@@ -11,12 +11,12 @@ from flask.typing import ResponseReturnValue
 
 from app.accounts import tokens
 from app.accounts.access import admin_required, current_person
+from app.accounts.directory import zone_of
 from app.accounts.models import ApiToken, Person, PersonEmail
 from app.admin.resource import ID, asked_words, paged
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import NotFound
-from app.core.settings_store import setting
 from app.web import words
 
 bp = Blueprint("api_tokens", __name__, url_prefix="/admin")
@@ -85,7 +85,7 @@ def _found(asked: str) -> Any:
 
 
 def _row(row: Any) -> TokenRow:
-    now, zone = utcnow(), words.zone(current_person().time_zone or setting("time_zone"))
+    now, zone = utcnow(), zone_of(current_person())
     used = (
         f"last used {words.moment(row.last_used_at, now, zone)}" if row.last_used_at else "unused"
     )

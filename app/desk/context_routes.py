@@ -9,15 +9,14 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from app.accounts.access import agent_required, current_person
-from app.accounts.models import Organization, Person
+from app.accounts.directory import zone_of
+from app.accounts.models import MAIN_ADDRESS, Organization, Person
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import NotFound
-from app.desk.frame import viewer_zone
 from app.desk.ticket_routes import bp, load
 from app.integrations import context
 from app.integrations.models import ContextAnswer
-from app.search.lists import ADDRESS
 from app.tickets.models import Ticket
 from app.web import words
 from app.web.htmx import render
@@ -26,7 +25,7 @@ MOST_LOOKS = 10  # a second apart; then whoever wants it presses the button
 ASKED = (
     sa.select(
         Ticket.number.label("ticket"),
-        ADDRESS.label("email"),
+        MAIN_ADDRESS.label("email"),
         Person.name,
         Organization.name.label("organization"),
         Ticket.external_id.label("ticket_external_id"),
@@ -95,9 +94,7 @@ def _shown(row: ContextAnswer) -> dict[str, Any]:
     fetched = row.fetched_at
     return {
         "answer": row.answer if fetched else None,
-        "fetched_text": words.moment(fetched, now, viewer_zone(current_person()))
-        if fetched
-        else "",
+        "fetched_text": words.moment(fetched, now, zone_of(current_person())) if fetched else "",
         "error": "" if is_waiting else row.error,
         "is_waiting": is_waiting,
         "next_look": looks + 1 if is_waiting and looks < MOST_LOOKS else 0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from flask import request
 
@@ -14,11 +13,9 @@ from app.automation import alarms
 from app.core.cache import for_seconds
 from app.core.clock import utcnow
 from app.core.db import db
-from app.core.settings_store import setting
 from app.mail.alarms import Alarm
 from app.routing.assignment import LOAD_OF_ONE
 from app.search.counts import BUILT_IN, KEPT_SECONDS, ViewCount, rail_counts
-from app.web import words
 
 PARTS = ("/reports/", "/desk/articles", "/help/")
 
@@ -83,11 +80,6 @@ def desk_frame() -> DeskFrame:
     part = next((path for path in PARTS if request.path.startswith(path)), "")
     rail = Rail(views, items(counts.groups), saved, part, _me(person))
     return DeskFrame(rail, told)
-
-
-def viewer_zone(person: Person) -> ZoneInfo:
-    """The zone in which a person reads times: their own, else the desk's."""
-    return words.zone(person.time_zone or setting("time_zone"))
 
 
 def _is_late(view: ViewCount) -> bool:

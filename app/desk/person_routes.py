@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from app.accounts import addresses, directory
 from app.accounts.access import agent_required, current_person, hidden_group_ids
+from app.accounts.directory import zone_of
 from app.accounts.forms import unlikely
 from app.accounts.models import Person, PersonEmail, Role
 from app.accounts.people import clean_line
@@ -20,7 +21,6 @@ from app.core import audit
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import DomainError, Invalid, NotFound
-from app.desk.frame import viewer_zone
 from app.desk.ticket_routes import bp
 from app.mail.models import FailingAddress
 from app.search import lists, query
@@ -262,7 +262,7 @@ def person_page_of(
 
 
 def _facts(person: Person) -> list[tuple[str, str]]:
-    zone = viewer_zone(current_person())
+    zone = zone_of(current_person())
     facts = [
         ("Organization", person.organization.name if person.organization else ""),
         ("Tier", person.effective_tier.value.capitalize()),
@@ -276,7 +276,7 @@ def _facts(person: Person) -> list[tuple[str, str]]:
 
 def _addresses(person: Person) -> list[AddressLine]:
     """The main one first; one statement beside the addresses themselves."""
-    zone = viewer_zone(current_person())
+    zone = zone_of(current_person())
     owned = [email.address for email in person.emails]
     failing = {
         row.address: f"since {words.exact(row.since, zone)}: {row.reason}"
@@ -291,7 +291,7 @@ def _addresses(person: Person) -> list[AddressLine]:
 
 
 def _merges(person: Person, path: str) -> list[MergeLine]:
-    now, zone = utcnow(), viewer_zone(current_person())
+    now, zone = utcnow(), zone_of(current_person())
     return [
         MergeLine(
             f"{path}/merges/{done.id}/reversal",

@@ -10,9 +10,9 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from app.accounts.access import agent_required, current_person
+from app.accounts.directory import zone_of
 from app.core.clock import utcnow
 from app.core.errors import Invalid
-from app.desk.frame import viewer_zone
 from app.desk.ticket_routes import bp
 from app.desk.toolbar import QUEUE, SortLink, toolbar
 from app.search import counts, lists
@@ -39,7 +39,7 @@ def queue() -> ResponseReturnValue:
     view = counts.view_of(request.args.get("view", "unresolved"), person)
     if view is None:
         return redirect(QUEUE, 302)
-    read = partial(from_query, base=view.filters, zone=viewer_zone(person), limit=counts.ROWS)
+    read = partial(from_query, base=view.filters, zone=zone_of(person), limit=counts.ROWS)
     try:
         filters, problem = read(request.args), ""
     except Invalid as error:  # the others narrow the list all the same

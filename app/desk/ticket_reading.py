@@ -9,13 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.accounts.access import hidden_group_ids
-from app.accounts.models import Organization, Person, Tier
+from app.accounts.models import MAIN_ADDRESS, Organization, Person, Tier
 from app.core.clock import utcnow
 from app.core.db import UTCDateTime
 from app.core.errors import NotFound
 from app.core.statements import Read
 from app.mail.models import InboundEmail, OutboundEmail, SenderCheck
-from app.search.lists import ADDRESS, BETWEEN_TAGS, ITS_TAGS
+from app.search.lists import BETWEEN_TAGS, ITS_TAGS
 from app.tickets.history_models import DecisionRecord
 from app.tickets.mail_models import HeldEmail
 from app.tickets.models import Attachment, Comment, Participant, ReplyDraft, SlaClock, Ticket
@@ -148,7 +148,7 @@ FACTS: Read[TicketFacts] = Read(
         Person.phone,
         Person.time_zone,
         Person.tier,
-        ADDRESS,
+        MAIN_ADDRESS,
         _any(OutboundEmail, NOT_DELIVERED),
         FAILS,
         Organization.name,

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from jinja2_fragments.flask import render_block
 
 from app.accounts.access import agent_required, current_person
+from app.accounts.directory import zone_of
 from app.channels import held_mail
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
@@ -18,7 +19,6 @@ from app.core.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from app.core.settings_store import setting
 from app.desk import changes, menus, ticket_reading
 from app.desk.forms import ReplyForm
-from app.desk.frame import viewer_zone
 from app.desk.mail_strips import mail_strips
 from app.desk.people_strip import people_strip
 from app.desk.ticket_page import TicketPage
@@ -216,7 +216,7 @@ def page_of(
         focus: put the cursor into a reply that was taken back.
     """
     person = current_person()
-    page = TicketPage(ticket, person, now=utcnow(), tz=viewer_zone(person))
+    page = TicketPage(ticket, person, now=utcnow(), tz=zone_of(person))
     tab = _tab()
     entries: list[Any] = []
     left_out = False
@@ -296,7 +296,7 @@ def _before() -> int | None:
 
 def _menu(ticket: TicketFacts, kind: str, error: DomainError | None = None) -> dict[str, Any]:
     person = current_person()
-    page = TicketPage(ticket, person, now=utcnow(), tz=viewer_zone(person))
+    page = TicketPage(ticket, person, now=utcnow(), tz=zone_of(person))
     part = "show" if request.values.get("part") == "show" else "row"
     only = request.args.get("only", "")
     tags: list[menus.Choice] = []

@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from app.accounts import directory
 from app.accounts.access import hidden_group_ids
+from app.accounts.directory import zone_of
 from app.accounts.models import Person
 from app.core.cache import reference_for
-from app.desk.frame import viewer_zone
 from app.desk.menus import Choice
 from app.search import counts
 from app.tickets import catalog
@@ -119,7 +119,7 @@ def _sorts(filters: TicketFilters, view: counts.DeskView) -> list[SortLink]:
 
 def _chips(filters: TicketFilters, base: TicketFilters, person: Person) -> list[Filter]:
     """The toolbar's chips; no statement."""
-    hidden, zone = hidden_group_ids(person), viewer_zone(person)
+    hidden, zone = hidden_group_ids(person), zone_of(person)
     agents = [card for card in directory.agents().values() if card.is_active]
     groups = [card for card in directory.groups().values() if card.id not in hidden]
     categories = [card for card in catalog.categories().values() if card.is_active]

@@ -14,12 +14,12 @@ from wtforms.validators import DataRequired, Length
 
 from app.accounts import directory
 from app.accounts.access import agent_required, current_person
+from app.accounts.directory import zone_of
 from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Conflict, DomainError, NotFound
 from app.core.paging import MOST_ID
-from app.desk.frame import viewer_zone
 from app.desk.ticket_routes import bp
 from app.desk.toolbar import NEW_VIEW, QUEUE, SORTS, covered, in_words
 from app.search import counts
@@ -239,7 +239,7 @@ def _page(form: ViewForm, view: Any, *, status: int = 200) -> ResponseReturnValu
 
 def _asked(base: TicketFilters | None, person: Person) -> TicketFilters:
     """The filters of the address, over those of the view that was looked at."""
-    found = from_query(request.args, base=base, zone=viewer_zone(person), limit=counts.ROWS)
+    found = from_query(request.args, base=base, zone=zone_of(person), limit=counts.ROWS)
     return replace(found, page=1, cursor="", limit=TicketFilters().limit)
 
 

@@ -13,12 +13,11 @@ from flask.typing import ResponseReturnValue
 
 from app.accounts import directory
 from app.accounts.access import agent_required, current_person
-from app.accounts.models import Person
+from app.accounts.directory import zone_of
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import DomainError, Forbidden, Invalid
 from app.core.paging import MOST_ID, Page
-from app.core.settings_store import setting
 from app.knowledge import from_ticket, public, queries, rendering, writing
 from app.knowledge.forms import ArticleForm
 from app.knowledge.from_ticket import FirstDraft
@@ -59,7 +58,7 @@ def index() -> ResponseReturnValue:
         cursor = request.args.get("cursor", "")
         rows, further = queries.page(part, category_id, cursor, to=current_person())
     kept = {"part": part, **({"category": category} if category_id is not None else {})}
-    now, tz = utcnow(), _zone()
+    now, tz = utcnow(), zone_of(current_person())
     return render_template(
         "desk/articles/index.html",
         rows=rows,
@@ -104,7 +103,7 @@ def show(article_id: int) -> ResponseReturnValue:
     person = current_person()
     article = queries.get(article_id, to=person)
     source = queries.source_of(article, to=person)
-    now, tz = utcnow(), _zone()
+    now, tz = utcnow(), zone_of(current_person())
     old = request.args.get("version", "")
     shown = queries.revision(article, _number(old), to=person) if old else None
     html = article.body_html
@@ -271,11 +270,6 @@ def _facts(article: Article, now: datetime, tz: ZoneInfo) -> list[tuple[str, str
 def _name(person_id: int | None) -> str:
     card = directory.agents().get(person_id or 0)
     return card.name if card else "Somebody who has left"
-
-
-def _zone() -> ZoneInfo:
-    person: Person = current_person()
-    return words.zone(person.time_zone or setting("time_zone"))
 
 
 def _number(text: str) -> int:

@@ -9,6 +9,7 @@ from flask import Blueprint, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 
 from app.accounts.access import everyone, person_or_none
+from app.accounts.directory import zone_of
 from app.accounts.models import Person
 from app.channels.intake import take_in
 from app.channels.new_ticket import NewTicket, Opened, RequesterInput
@@ -20,7 +21,6 @@ from app.portal import promises
 from app.portal.doubles import sent_before
 from app.portal.forms import TicketForm, in_one_line, ticket_form
 from app.portal.pages import row_view
-from app.portal.viewing import viewer_zone
 from app.tickets import portal_queries
 from app.tickets.filters import clean
 from app.tickets.words import Priority, Source
@@ -40,7 +40,7 @@ def home() -> ResponseReturnValue:
     now, person = utcnow(), person_or_none()
     waiting = []
     if person is not None:
-        tz = viewer_zone(person)
+        tz = zone_of(person)
         organization = portal_queries.shared_organization(person)
         rows = portal_queries.waiting(person, organization)[: portal_queries.MOST_WAITING]
         waiting = [row_view(row, person, now=now, tz=tz) for row in rows]
@@ -130,7 +130,7 @@ def _tell(
         "number": opened.number,
         "subject": new.subject,
         "email": form.email.data if person is None else person.email,
-        "answer_by": words.by_when(due_at, now, viewer_zone(person)) if due_at else "",
+        "answer_by": words.by_when(due_at, now, zone_of(person)) if due_at else "",
         "path": "" if person is None else f"/tickets/{opened.number}",
     }
 

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from app.accounts import links
 from app.accounts.access import current_person, everyone, signed_in
+from app.accounts.directory import zone_of
 from app.channels import answers
 from app.channels.answers import Received, Reply
 from app.core.clock import utcnow
@@ -17,7 +18,7 @@ from app.core.errors import DomainError, Invalid, NotFound
 from app.core.paging import MOST_ID, Page
 from app.portal.forms import LinkForm, ReplyForm
 from app.portal.pages import TicketPage, row_view
-from app.portal.viewing import find_own, remember_access, viewer_zone
+from app.portal.viewing import find_own, remember_access
 from app.tickets import attachments, conversation, keys, lifecycle, notifications, portal_queries
 from app.tickets.mail_models import TicketAccess
 from app.tickets.models import Participant, Ticket
@@ -41,7 +42,7 @@ NOT_SOLVED = "It is not solved yet, so I open this again."
 def index() -> ResponseReturnValue:
     """Everything of the viewer, newest first; what waits for them stands on top."""
     now, person = utcnow(), current_person()
-    tz = viewer_zone(person)
+    tz = zone_of(person)
     before, after = _number("before"), _number("after")
     organization = portal_queries.shared_organization(person)
     waiting = portal_queries.waiting(person, organization)
@@ -270,7 +271,7 @@ def _page(
     status: int = 200,
 ) -> ResponseReturnValue:
     """The ticket's page; two statements beside those that found the ticket."""
-    page = TicketPage(own, viewer.person, now=utcnow(), tz=viewer_zone(viewer.person))
+    page = TicketPage(own, viewer.person, now=utcnow(), tz=zone_of(viewer.person))
     before = _number("before")
     comments, has_older = portal_queries.comments(own.id, before=before)
     files = attachments.chips(own.id, page.path, with_internal=False)

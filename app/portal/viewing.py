@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from zoneinfo import ZoneInfo
 
 from flask import Response, current_app, request
 
 from app.accounts.access import person_or_none
-from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.errors import NotFound
-from app.core.settings_store import setting
 from app.tickets import keys, portal_queries
 from app.tickets.mail_models import TicketAccess
 from app.tickets.portal_queries import OwnTicket, Viewer
-from app.web import words
 
 COOKIE = "deskhand_ticket"
 
@@ -45,11 +41,6 @@ def remember_access(response: Response, number: str, access: TicketAccess) -> No
         httponly=True,
         samesite="Lax",
     )
-
-
-def viewer_zone(person: Person | None) -> ZoneInfo:
-    """The zone in which somebody reads times: their own, else the desk's."""
-    return words.zone((person.time_zone if person else "") or setting("time_zone"))
 
 
 def _viewers() -> Iterator[Viewer]:

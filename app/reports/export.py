@@ -11,14 +11,13 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from app.accounts import directory
-from app.accounts.models import Organization, Person
+from app.accounts.models import MAIN_ADDRESS, Organization, Person
 from app.core import csv_export
 from app.core.db import db
 from app.reports import cuts
 from app.reports.cuts import Cut
 from app.reports.measures import Measure
 from app.reports.periods import Period
-from app.search.lists import ADDRESS
 from app.tickets import catalog
 from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import ClockState, Target
@@ -43,7 +42,7 @@ _ROWS = (
         Ticket.group_id,
         Ticket.assignee_id,
         sa.func.coalesce(Person.name, "").label("requester"),
-        ADDRESS.label("address"),
+        MAIN_ADDRESS.label("address"),
         Organization.name.label("organization"),
         Ticket.created_at,
         Ticket.first_response_at,

@@ -9,6 +9,7 @@ from flask import Blueprint, Flask, Response, render_template, request, stream_w
 from flask.typing import ResponseReturnValue
 
 from app.accounts.access import current_person, supervisor_required
+from app.accounts.directory import zone_of
 from app.core.clock import utcnow
 from app.core.errors import Invalid
 from app.core.paging import MOST_ID
@@ -25,7 +26,6 @@ from app.reports.pages import (
     narrowed,
 )
 from app.reports.periods import PRESETS, Period
-from app.search.lists import zone_of
 
 bp = Blueprint("reports", __name__, url_prefix="/reports")
 MOST_ORGANIZATIONS = 500

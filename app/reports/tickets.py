@@ -11,13 +11,12 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from app.accounts import directory
-from app.accounts.models import Organization, Person
+from app.accounts.models import MAIN_ADDRESS, Organization, Person
 from app.core.db import db
 from app.reports.cuts import Cut
 from app.reports.measures import Measure
 from app.reports.periods import Period
 from app.search.conditions import unindexed
-from app.search.lists import ADDRESS
 from app.tickets.models import SlaClock, Ticket
 from app.tickets.words import Priority, Status, Target
 from app.web import words
@@ -130,7 +129,7 @@ def _rows(measure: Measure, ticket_ids: Sequence[int], keys: Sequence[int]) -> d
         Ticket.created_at,
         Ticket.first_response_seconds,
         Ticket.resolution_seconds,
-        sa.func.coalesce(sa.func.nullif(Person.name, ""), ADDRESS, "").label("requester"),
+        sa.func.coalesce(sa.func.nullif(Person.name, ""), MAIN_ADDRESS, "").label("requester"),
         sa.func.coalesce(Organization.name, "").label("organization"),
     )
     people = sa.outerjoin(

@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 from app.accounts import directory
 from app.accounts.access import hidden_group_ids
-from app.accounts.models import Organization, Person, PersonEmail
+from app.accounts.directory import zone_of
+from app.accounts.models import MAIN_ADDRESS, Organization, Person
 from app.core import paging
 from app.core.db import db
 from app.core.paging import Page
-from app.core.settings_store import setting
 from app.core.statements import Read
 from app.mail.models import UNDELIVERED, OutboundEmail
 from app.search import conditions, query
@@ -94,11 +94,6 @@ class Fetched:
     position: int  # rows before the page, as far as known
 
 
-ADDRESS = (
-    sa.select(PersonEmail.address)
-    .where(PersonEmail.person_id == Person.id, sa.text("person_email.is_main"))
-    .scalar_subquery()
-)
 BETWEEN_TAGS = "\n"  # in no tag's name
 ITS_TAGS = (
     sa.select(sa.func.aggregate_strings(Tag.name, BETWEEN_TAGS))
@@ -120,7 +115,7 @@ ROW = Columns(
         Ticket.next_warn_at,
         Ticket.updated_at,
         Ticket.assignee_id,
-        sa.func.coalesce(sa.func.nullif(Person.name, ""), ADDRESS, "").label("requester"),
+        sa.func.coalesce(sa.func.nullif(Person.name, ""), MAIN_ADDRESS, "").label("requester"),
         sa.func.coalesce(Organization.name, "").label("organization"),
         sa.select(sa.func.count())
         .select_from(HeldEmail)
@@ -303,11 +298,6 @@ def row_of(ticket_id: int, *, viewer: Person, now: datetime) -> TicketRow:
 _ROWS = sa.select(*ROW.columns).select_from(ROW.source)
 _SEVERAL: Read[Any] = Read(_ROWS.where(Ticket.id.in_(sa.bindparam("ids", expanding=True))))
 _ONE: Read[Any] = Read(_ROWS.where(Ticket.id == sa.bindparam("id")))
-
-
-def zone_of(viewer: Person) -> ZoneInfo:
-    """The zone in which *viewer* reads times: their own, else the desk's."""
-    return words.zone(viewer.time_zone or setting("time_zone"))
 
 
 def tags_of(ticket_ids: Sequence[int]) -> dict[int, list[str]]:

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from app.accounts import people
-from app.accounts.models import Person, PersonEmail
+from app.accounts.models import MAIN_ADDRESS, Person, PersonEmail
 from app.accounts.people import Requester
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
@@ -22,11 +22,6 @@ from app.tickets.timeline import By, record
 from app.tickets.words import EventKind, ParticipantKind
 
 MOST = 50  # so many mails goes one reply out in, at most
-ADDRESS = (
-    sa.select(PersonEmail.address)
-    .where(PersonEmail.person_id == Person.id, sa.text("person_email.is_main"))
-    .scalar_subquery()
-)
 FAILS = (  # mails to a person's main address came back
     sa.exists()
     .where(
@@ -64,7 +59,7 @@ OTHERS = Read(
     sa.select(
         Person.id,
         Person.name,
-        sa.func.coalesce(ADDRESS, ""),
+        sa.func.coalesce(MAIN_ADDRESS, ""),
         Participant.kind,
         Person.is_active,
         FAILS,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask import current_app
 
 from app.accounts import directory
-from app.accounts.models import Person, PersonEmail
+from app.accounts.models import MAIN_ADDRESS, Person
 from app.core.db import db
 from app.core.statements import Read
 from app.search.lists import Columns, tags_of
@@ -21,12 +21,6 @@ from app.tickets.queries import SHOWN_TO_CUSTOMERS
 
 Files = dict[int | None, list[dict[str, Any]]]
 
-ADDRESS = (
-    sa.select(PersonEmail.address)
-    .where(PersonEmail.person_id == Person.id, sa.text("person_email.is_main"))
-    .limit(1)
-    .scalar_subquery()
-)
 TICKET = Columns(
     (
         Ticket.id,
@@ -52,7 +46,7 @@ TICKET = Columns(
         Ticket.updated_at,
         Ticket.version,
         Person.name.label("requester_name"),
-        sa.func.coalesce(ADDRESS, "").label("requester_email"),
+        sa.func.coalesce(MAIN_ADDRESS, "").label("requester_email"),
     ),
     sa.outerjoin(Ticket, Person, Person.id == Ticket.requester_id),
 )
@@ -74,7 +68,7 @@ _COMMENTS = (
         Comment.visibility,
         Comment.created_at,
         Person.name,
-        sa.func.coalesce(ADDRESS, "").label("email"),
+        sa.func.coalesce(MAIN_ADDRESS, "").label("email"),
     )
     .outerjoin(Person, Person.id == Comment.author_id)
     .where(

@@ -8,6 +8,7 @@ from flask import jsonify, request
 from flask.typing import ResponseReturnValue
 from marshmallow import fields
 
+from app.accounts.directory import zone_of
 from app.api.access import caller, token_required
 from app.api.base import Schema
 from app.api.v1.blueprint import bp, documented, limited
@@ -15,7 +16,6 @@ from app.core.clock import utcnow
 from app.core.errors import Forbidden
 from app.reports import cuts, figures, periods
 from app.reports.telling import as_json
-from app.search.lists import zone_of
 
 
 class PeriodOut(Schema):
