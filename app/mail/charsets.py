@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from app.core.html import printable
+from app.core.text import printable
 
 # What mails call a charset, or mean by it, against Python's name. Western ones are read as the
 # superset that browsers use too (https://encoding.spec.whatwg.org/#names-and-labels).
@@ -76,6 +76,14 @@ def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("deskhand.cp1252", _as_cp1252)
 
 
+def _with_strays(data: bytes) -> str:
+    """UTF-8 with some bytes that are none; with very many it is none, and they would take long."""
+    strays = len(data) - len(data.decode("utf-8", "ignore").encode())
+    if strays > 1_000 + len(data) // 8:
+        return data.decode("cp1252", "replace")
+    return data.decode("utf-8", "deskhand.cp1252")
+
+
 def is_utf8(data: bytes) -> bool:
     """True for valid UTF-8, ASCII included."""
     try:
@@ -96,7 +104,7 @@ def decode(data: bytes, charset: str | None = None) -> str:
         if codec is None or not codec.startswith("utf-16"):
             return printable(data.decode("ascii"))
     if data.startswith(codecs.BOM_UTF8):
-        return printable(data[3:].decode("utf-8", "deskhand.cp1252"))
+        return printable(_with_strays(data[3:]))
     codec = _codec(charset) or "utf-8"
     if codec in ("utf-8", "ascii", "cp1252"):
         try:
@@ -104,13 +112,13 @@ def decode(data: bytes, charset: str | None = None) -> str:
         except UnicodeDecodeError:
             if codec == "cp1252":
                 return printable(data.decode("cp1252", "replace"))
-            return printable(data.decode("utf-8", "deskhand.cp1252"))
+            return printable(_with_strays(data))
     if codec.startswith("iso2022_jp"):
         return printable(_from_iso_2022_jp(data, codec))
     try:
         return printable(data.decode(codec, "replace"))
     except (UnicodeError, ValueError):
-        return printable(data.decode("utf-8", "deskhand.cp1252"))
+        return printable(_with_strays(data))
 
 
 _escape = re.compile(rb"\x1b(\$[@B]|\([BIJ])")

@@ -152,6 +152,7 @@ def test_any_bytes_give_a_mail(lines: list[bytes], end: bytes) -> None:
 
 
 HEAD = b"From: a@x.example\r\nSubject: s\r\n"
+STRAYS = b"\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + b"\xff" * 4_000_000
 
 
 @pytest.mark.parametrize(
@@ -170,8 +171,9 @@ HEAD = b"From: a@x.example\r\nSubject: s\r\n"
         b"To: " + b"=?a?q?x" * 30_000,
         b"Content-Type: x; " + b"a@b.c," * 50_000,
         HEAD + b"\r\n" + b"abc\r\n" * 1_000_000,
+        HEAD + b"Content-Type: multipart/mixed; boundary=b\r\n" + STRAYS * 3,
     ],
-    ids=["deep", "parts", "no delimiters", "fields", "folds", "quotes", "words", "type", "lines"],
+    ids="deep,parts,no delimiters,fields,folds,quotes,words,type,lines,strays".split(","),
 )
 def test_no_mail_takes_long(raw: bytes) -> None:
     start = time.process_time()
