@@ -14,7 +14,7 @@ from app.core.db import db
 from app.tickets.catalog_models import CustomField
 from app.tickets.models import Ticket
 from app.tickets.words import Status
-from tests.factories import bearer, make_agent, make_ticket
+from tests.factories import bearer, make_agent, make_person, make_ticket
 
 V1 = "/api/v1"
 Headers = dict[str, str]
@@ -45,6 +45,21 @@ def test_each_wrong_field_is_named_as_in_the_request_and_all_at_once(
     answer = client.post(f"{V1}/tickets", json=body, headers=auth)
     fields = {error["field"] for error in answer.get_json()["errors"]}
     assert fields == {"custom_fields.serial", "custom_fields.other"}
+
+
+@pytest.mark.parametrize("address", ["nobody@x.example", "customer@x.example"])
+def test_whoever_cannot_be_assigned_is_named_as_in_the_request(
+    client: FlaskClient, auth: Headers, address: str
+) -> None:
+    make_person("customer@x.example")
+    path = f"{V1}/tickets/{make_ticket().number}"
+    db.session.commit()
+    answers = [
+        client.post(f"{path}/assign", json={"agent": address}, headers=auth),
+        client.patch(path, json={"assignee": address}, headers=auth),
+    ]
+    told = [(answer.status_code, answer.get_json()["errors"][0]["field"]) for answer in answers]
+    assert told == [(400, "agent"), (400, "assignee")]
 
 
 def test_a_comment_of_white_space_is_none(client: FlaskClient, auth: Headers) -> None:

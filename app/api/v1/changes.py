@@ -40,7 +40,7 @@ def _set_category(t: Ticket, value: Any, by: Person, version: int | None, data: 
 
 
 def _set_assignee(t: Ticket, value: Any, by: Person, version: int | None, _: Any) -> None:
-    person = agent_of(value)
+    person = agent_of(value, "assignee")
     name = person.display_name if person else ""
     timeline.refuse_stale(t, "assignee", version=version, chosen=name)
     assignment.assign(t, agent=person, by=by, now=utcnow())

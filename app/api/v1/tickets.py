@@ -236,7 +236,10 @@ def assign(data: dict[str, Any], number: str) -> ResponseReturnValue:
         raise Invalid("Name an agent or a group.", {"agent": "Name an agent or a group."})
     who = agent_of(data["agent"]) if "agent" in data else ...
     group = group_of(data["group"]) if "group" in data else ...
-    warning = assignment.assign(ticket, agent=who, group=group, by=person, now=utcnow())
+    try:
+        warning = assignment.assign(ticket, agent=who, group=group, by=person, now=utcnow())
+    except Invalid as error:  # elsewhere the field is called assignee
+        raise Invalid(error.message, {"agent": error.message}) from error
     db.session.flush()
     body = answers.detail(ticket.id, person, now=utcnow())
     return tagged({**body, "warning": warning} if warning else body)
