@@ -24,8 +24,8 @@ from app.core import audit
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import DomainError, Invalid, NotFound
-from app.core.html import printable
 from app.core.paging import MOST_ID
+from app.core.text import printable
 from app.mail import ledger, parsing, receiving, resting
 from app.mail.ledger import Reckoning
 from app.mail.models import (

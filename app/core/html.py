@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import nh3
 
 from app.core import html_styles
+from app.core.text import printable
 
 MAX_HTML = 1_000_000  # characters of one document that are looked at; no person reads more
 MAX_ESCAPES = 20_000  # of one text
@@ -276,19 +277,6 @@ def _with_few_tags(html: str) -> Iterator[str]:
             yield html[start : tag.start()]
             start = tag.start()
     yield html[start:]
-
-
-# What no column, header or page may carry: NUL (PostgreSQL refuses it), lone surrogates (they
-# cannot be encoded), other control characters, and overrides of the reading direction that
-# forge file names and addresses.
-_unprintable = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\ufffe\uffff\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    """*text* without characters that cannot be stored or that forge what is shown."""
-    if text.isascii() and text.isprintable():
-        return text
-    return _unprintable.sub("", text)
 
 
 _outline = nh3.Cleaner(

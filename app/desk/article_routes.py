@@ -15,12 +15,12 @@ from app.accounts.access import agent_required, current_person
 from app.core.errors import Forbidden, Invalid, NotFound
 from app.core.html import html_to_text
 from app.core.paging import MOST_ID
+from app.core.text import search_words
 from app.desk.forms import ReplyForm
 from app.desk.ticket_routes import bp, load, talk_changed
 from app.knowledge import public, queries
 from app.settings import Settings
 from app.tickets import attachments
-from app.tickets.filters import clean
 from app.tickets.kept_files import keep
 from app.tickets.queries import get_visible
 from app.web.htmx import render, wants_fragment
@@ -86,7 +86,7 @@ def _words(pick: str) -> tuple[str, str]:
 
 def _picker(number: str, form: ReplyForm | None = None) -> ResponseReturnValue:
     ticket = load(number)
-    text = clean(request.values.get("q", ""))
+    text = search_words(request.values.get("q", ""))
     carried = [item for item in request.form.items(multi=True) if item[0] not in OWN]
     context: dict[str, Any] = {
         "number": ticket.number,

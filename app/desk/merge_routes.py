@@ -14,11 +14,12 @@ from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Conflict, DomainError, Invalid, NotFound
+from app.core.text import search_words
 from app.desk.ticket_routes import bp
 from app.search import lists
 from app.search.lists import TicketRow
 from app.tickets import merging
-from app.tickets.filters import ACTIVE_STATUSES, TicketFilters, clean
+from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
 from app.tickets.merging import Outlook
 from app.tickets.models import Ticket
 from app.tickets.queries import NUMBER, get_visible
@@ -102,7 +103,7 @@ def _agreed() -> list[int]:
 
 def _choose(ticket: Ticket, person: Person, *, problem: str = "") -> ResponseReturnValue:
     """The same requester's open tickets first; or what a search finds."""
-    text, now = clean(request.args.get("q", "")), utcnow()
+    text, now = search_words(request.args.get("q", "")), utcnow()
     if ticket.merged_into_id is not None:
         raise Conflict(f"{ticket.number} was merged already. Undo that first.")
     if NUMBER.fullmatch(text):

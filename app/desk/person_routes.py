@@ -21,11 +21,12 @@ from app.core import audit
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import DomainError, Invalid, NotFound
+from app.core.text import search_words
 from app.desk.ticket_routes import bp
 from app.mail.models import FailingAddress
 from app.search import lists, query
 from app.tickets import person_merging
-from app.tickets.filters import TicketFilters, clean, from_query
+from app.tickets.filters import TicketFilters, from_query
 from app.tickets.models import Ticket
 from app.tickets.queries import refuse_hidden
 from app.web import words
@@ -126,7 +127,7 @@ def choose_person_merge(person_id: int) -> ResponseReturnValue:
     other_id = request.args.get("with", "")
     if _is_id(other_id):
         return _preview(person, find_person(int(other_id)), keep=request.args.get("keep", ""))
-    text = clean(request.args.get("q", ""))
+    text = search_words(request.args.get("q", ""))
     return render_template(
         "desk/person_merge.html",
         person=person,

@@ -13,10 +13,11 @@ from app.accounts.access import agent_required, current_person
 from app.accounts.directory import zone_of
 from app.core.clock import utcnow
 from app.core.errors import Invalid
+from app.core.text import search_words
 from app.desk.ticket_routes import bp
 from app.desk.toolbar import QUEUE, SortLink, toolbar
 from app.search import counts, lists
-from app.tickets.filters import clean, from_query
+from app.tickets.filters import from_query
 from app.tickets.queries import NUMBER
 
 SEARCH = "/desk/search"
@@ -77,7 +78,7 @@ def search() -> ResponseReturnValue:
     text = request.args.get("q", "")
     if NUMBER.fullmatch(text.strip()):
         return redirect(f"/desk/tickets/{text.strip().upper()}", 302)
-    text = clean(text)
+    text = search_words(text)
     order = request.args.get("order", "newest")
     order = order if order in ORDERS else "newest"
     found, problem = None, ""

@@ -8,10 +8,10 @@ from flask.typing import ResponseReturnValue
 from app.accounts.access import agent_required
 from app.core.errors import NotFound
 from app.core.places import ROOT
+from app.core.text import search_words
 from app.help import contents
 from app.help.contents import Handbook
 from app.help.searching import search
-from app.tickets.filters import clean
 
 bp = Blueprint("help", __name__, url_prefix="/help")
 
@@ -46,7 +46,7 @@ def show(chapter: str) -> ResponseReturnValue:
 @agent_required
 def find() -> ResponseReturnValue:
     """The sections that have some words."""
-    handbook, words = _handbook(), clean(request.args.get("q", ""))
+    handbook, words = _handbook(), search_words(request.args.get("q", ""))
     found = search(handbook, words)
     return render_template("help/search.html", handbook=handbook, here="", q=words, found=found)
 

@@ -9,10 +9,10 @@ from app.accounts.access import agent_required, current_person
 from app.core.clock import utcnow
 from app.core.db import db
 from app.core.errors import Invalid, NotFound
+from app.core.text import search_words
 from app.help import practice
 from app.help.chapter_routes import bp
 from app.help.contents import handbook
-from app.tickets.filters import clean
 
 PAGE = "/help/practice"
 
@@ -38,7 +38,7 @@ def progress() -> ResponseReturnValue:
 def answer() -> ResponseReturnValue:
     """Take the number of the ticket that was to be found."""
     _refuse_where_off()
-    number = clean(request.form.get("number", ""))
+    number = search_words(request.form.get("number", ""))
     try:
         practice.answer(current_person(), number, now=utcnow())
     except Invalid as error:

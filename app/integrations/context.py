@@ -21,11 +21,11 @@ from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import UTCDateTime, begin_write, db
 from app.core.errors import DomainError
-from app.core.html import printable
 from app.core.jobs import Job, is_stopping, ring
 from app.core.outgoing import Answer, NoAnswer, Outgoing, Refused, outgoing, parse
 from app.core.sealing import unseal
 from app.core.settings_store import setting
+from app.core.text import printable
 from app.integrations import health, signing
 from app.integrations.errands import Errands
 from app.integrations.models import ContextAnswer

@@ -28,11 +28,11 @@ from app.core import cache
 from app.core.clock import utcnow
 from app.core.db import UTCDateTime, begin_write, db, is_busy, write_patiently
 from app.core.errors import DomainError
-from app.core.html import printable
 from app.core.jobs import Job, bells, is_stopping
 from app.core.outages import outage
 from app.core.outgoing import Answer, NoAnswer, Outgoing, outgoing
 from app.core.sealing import unseal
+from app.core.text import printable
 from app.integrations import health, signing, webhooks
 from app.integrations.announcing import NOTES
 from app.integrations.errands import Errands

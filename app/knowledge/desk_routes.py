@@ -18,12 +18,12 @@ from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import DomainError, Forbidden, Invalid
 from app.core.paging import MOST_ID, Page
+from app.core.text import search_words
 from app.knowledge import from_ticket, public, queries, rendering, writing
 from app.knowledge.forms import ArticleForm
 from app.knowledge.from_ticket import FirstDraft
 from app.knowledge.models import Article, State
 from app.tickets import attachments
-from app.tickets.filters import clean
 from app.web import words
 from app.web.htmx import render
 from app.web.security import reads_first, takes_files
@@ -48,7 +48,7 @@ def index() -> ResponseReturnValue:
     """Articles that changed last, or those with some words."""
     part = request.args.get("part", "all")
     part = part if part in queries.PARTS else "all"
-    text = clean(request.args.get("q", ""))
+    text = search_words(request.args.get("q", ""))
     category = request.args.get("category", "")
     category_id = _number(category) if category.isascii() and category.isdigit() else None
     further = ""

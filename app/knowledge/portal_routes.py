@@ -26,10 +26,10 @@ from app.core.db import db
 from app.core.errors import Invalid
 from app.core.paging import MOST_ID, Page
 from app.core.settings_store import setting
+from app.core.text import search_words
 from app.knowledge import public, rendering, voting
 from app.tickets import serving
 from app.tickets.attachments import StoredFile
-from app.tickets.filters import clean
 from app.web import limits, words
 from app.web.htmx import render, wants_fragment
 
@@ -132,7 +132,7 @@ def vote(thing_id: int) -> ResponseReturnValue:
 @everyone
 def search() -> ResponseReturnValue:
     """Articles by their words, the best first."""
-    text = clean(request.args.get("q", ""))
+    text = search_words(request.args.get("q", ""))
     cards, has_all = public.find(text) if text else ([], True)
     return render_template("kb/search.html", q=text, cards=cards, has_all=has_all)
 
@@ -141,7 +141,7 @@ def search() -> ResponseReturnValue:
 @everyone
 def suggestions() -> ResponseReturnValue:
     """What may answer a ticket whose subject is being typed; without htmx: the search."""
-    subject = clean(request.args.get("subject", ""))
+    subject = search_words(request.args.get("subject", ""))
     if not wants_fragment():
         return redirect(f"/kb/search?{urlencode({'q': subject})}")
     return render_template("kb/_suggestions.html", suggested=public.suggest(subject))

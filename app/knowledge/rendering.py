@@ -12,7 +12,8 @@ from urllib.parse import unquote
 
 from markupsafe import Markup
 
-from app.core.html import TAG, printable, sanitize_rendered
+from app.core.html import TAG, sanitize_rendered
+from app.core.text import printable
 
 PLACE = "part-"  # before the ids of headings, so that none is mistaken for a part of the page
 LEAST_PARTS = 3  # headings from which an article has a list of them

@@ -15,8 +15,9 @@ from typing import Any
 from flask import current_app
 from markupsafe import Markup
 
-from app.core.html import printable, text_to_html
+from app.core.html import text_to_html
 from app.core.settings_store import setting
+from app.core.text import printable
 from app.mail import unsubscribing
 from app.settings import Settings
 from app.web import logo, words

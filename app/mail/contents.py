@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote, unquote_to_bytes
 
-from app.core.html import html_to_text, printable, text_to_html
+from app.core.html import html_to_text, text_to_html
 from app.core.html_hidden import visible
+from app.core.text import printable
 from app.mail import charsets, headers, invitations, mime, opaque, tnef
 
 MAX_EMBEDDED = 50  # images written into one mail's HTML

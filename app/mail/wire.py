@@ -19,10 +19,10 @@ import dkim
 import idna
 from flask import current_app
 
-from app.core.html import printable
 from app.core.sealing import Unreadable, unseal
 from app.core.settings_store import setting
 from app.core.storage import storage
+from app.core.text import printable
 from app.mail import unsubscribing
 from app.mail.models import Mailbox, OutboundEmail
 from app.mail.smtp import PutOff

@@ -16,13 +16,13 @@ from app.channels.new_ticket import NewTicket, Opened, RequesterInput
 from app.core.clock import utcnow
 from app.core.db import begin_write, db
 from app.core.errors import Invalid
+from app.core.text import search_words
 from app.knowledge import public as articles
 from app.portal import promises
 from app.portal.doubles import sent_before
 from app.portal.forms import TicketForm, in_one_line, ticket_form
 from app.portal.pages import row_view
 from app.tickets import portal_queries
-from app.tickets.filters import clean
 from app.tickets.words import Priority, Source
 from app.web import limits, words
 from app.web.htmx import render
@@ -56,7 +56,7 @@ def new() -> ResponseReturnValue:
     """The empty form; for htmx what hangs on the chosen category."""
     now = utcnow()
     form = ticket_form(is_guest=person_or_none() is None, now=now)
-    form.subject.data = in_one_line(clean(request.args.get("subject", "")))
+    form.subject.data = in_one_line(search_words(request.args.get("subject", "")))
     return _form_page(form, now=now, also=("subcategory",))
 
 
@@ -149,6 +149,6 @@ def _form_page(form: TicketForm, *, now: datetime, **options: Any) -> ResponseRe
         guest=form.is_guest,
         custom_fields=form.custom_fields,
         promise=promises.promise(now),
-        suggested=articles.suggest(clean(form.subject.data or "")),
+        suggested=articles.suggest(search_words(form.subject.data or "")),
         **options,
     )

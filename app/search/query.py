@@ -24,7 +24,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from app.core.cache import for_seconds
 from app.core.db import db
 from app.core.statements import Read
-from app.tickets.filters import clean
+from app.core.text import search_words
 
 MOST_WORDS = 16
 MANY = 1_000
@@ -56,7 +56,7 @@ class Term:
 def parse(text: str) -> tuple[Term, ...]:
     """The terms of any input; () where no letter or digit is in it."""
     terms = []
-    for phrase, word in PARTS.findall(clean(text).translate(QUOTES)):
+    for phrase, word in PARTS.findall(search_words(text).translate(QUOTES)):
         if any(c.isalnum() for c in phrase or word):
             exact = Term(phrase or word, goes_on=False)
             goes_on = bool(word) and (len(exact.last) > 2 or word.endswith("*"))

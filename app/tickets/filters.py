@@ -6,7 +6,6 @@ The desk, the API, saved views and links all speak this language, so they agree.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, tzinfo
@@ -16,13 +15,13 @@ from urllib.parse import urlencode
 from app.accounts import directory
 from app.core.errors import Invalid
 from app.core.paging import MOST_ID
+from app.core.text import search_words
 from app.tickets import catalog
 from app.tickets.words import Priority, Source, Status
 
 ACTIVE_STATUSES = (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
 SORTS = ("created_at", "updated_at", "priority", "due_at", "next_due_at")
 MOST_VALUES = 50
-MOST_TEXT = 200
 DEEPEST_ROW = 10_000
 LISTS = ("status", "priority", "category", "assignee", "group", "requester", "tag", "source")
 MOMENTS = ("created_after", "created_before", "due_after", "due_before")
@@ -146,7 +145,7 @@ def from_query(
     for name in FLAGS:
         if (flag := reader.one(name, _flag)) is not None:
             found[name] = flag
-    if text := clean(" ".join(args.getlist("q"))):
+    if text := search_words(" ".join(args.getlist("q"))):
         found["q"] = text
     found |= reader.order_and_page(base or TicketFilters(), limit)
     if reader.errors:
@@ -165,13 +164,6 @@ def from_view(stored: Mapping[str, Any], *, limit: int) -> TicketFilters:
             continue
         kept[name] = values
     return from_query(_Plain(kept), limit=limit)
-
-
-def clean(text: str) -> str:
-    """Words to look for: without control characters and halves of surrogate pairs, cut."""
-    text = text[: 4 * MOST_TEXT]
-    kept = (c if unicodedata.category(c) not in ("Cc", "Cs", "Cn") else " " for c in text)
-    return " ".join("".join(kept).split())[:MOST_TEXT]
 
 
 class _Plain(dict[str, list[Any]]):

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.core.db import db
 from app.core.errors import Invalid
-from app.core.html import printable
+from app.core.text import printable
 from app.tickets import catalog, holding
 from app.tickets.catalog_models import Tag
 from app.tickets.models import Ticket

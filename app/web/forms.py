@@ -12,7 +12,7 @@ from wtforms.validators import ValidationError
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from app.core.errors import DomainError, Invalid
-from app.core.html import printable
+from app.core.text import printable
 
 UNKNOWN = "Choose one of the list. What was chosen is not in it any more."
 WORDS = {

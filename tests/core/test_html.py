@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.html import html_to_text, printable, sanitize, text_to_html
+from app.core.html import html_to_text, sanitize, text_to_html
+from app.core.text import printable
 
 
 @pytest.mark.requirement("X46")
