@@ -55,6 +55,7 @@ def test_met_and_missed_targets_are_told_with_the_delay_at_the_answer(api: Progr
     api.call("POST", f"/tickets/{number}/resolve")
     found = targets(api, number)
     first, resolution = found["first_response"], found["resolution"]
+    assert first["policy"] == resolution["policy"] == {"id": 1, "name": "Critical priority"}
     assert (first["state"], resolution["state"]) == ("breached", "met")
     assert resolution["overdue_seconds"] == 0
     stopped, due = (datetime.fromisoformat(first[key]) for key in ("stopped_at", "due_at"))

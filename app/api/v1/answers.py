@@ -14,6 +14,7 @@ from app.accounts.models import MAIN_ADDRESS, Person
 from app.core.db import db
 from app.core.statements import Read
 from app.search.lists import Columns, tags_of
+from app.sla import queries
 from app.tickets import catalog, clocks, timeline
 from app.tickets.history_models import TicketEvent
 from app.tickets.models import Attachment, Comment, SlaClock, Ticket
@@ -247,7 +248,9 @@ def _person(person_id: int, name: str | None, email: str, viewer: Person) -> dic
 
 
 def _clock(clock: SlaClock, now: datetime) -> dict[str, Any]:
+    terms = queries.terms(clock.terms_id)
     return {
+        "policy": {"id": terms.policy_id, "name": terms.policy},
         "target": clock.target.value,
         "cycle": clock.cycle,
         "state": clocks.shown_state(clock, now).value,

@@ -80,6 +80,7 @@ TICKET: dict[str, Any] = {
     "comments": [COMMENT],
     "sla": [
         {
+            "policy": {"id": 4, "name": "Premium ovens"},
             "target": "resolution",
             "cycle": 1,
             "state": "running",

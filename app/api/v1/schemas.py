@@ -192,9 +192,17 @@ class GroupOut(Schema):
     name = fields.String(required=True)
 
 
-class ClockOut(Schema):
-    """One SLA target."""
+class PolicyOfClock(Schema):
+    """An SLA policy by its id and name, as it was when the ticket came under it."""
 
+    id = fields.Integer()
+    name = fields.String()
+
+
+class ClockOut(Schema):
+    """One SLA target, and the policy that promises it."""
+
+    policy = fields.Nested(PolicyOfClock)
     target = fields.Enum(Target, by_value=True)
     cycle = fields.Integer()
     state = fields.Enum(ClockState, by_value=True)
