@@ -134,7 +134,7 @@ def _trust_proxies(app: Flask, hops: int) -> None:
 def _register(app: Flask) -> None:
     """Every area's pages and commands, and the API."""
     from app.accounts import init_accounts
-    from app.admin.frame import init_admin
+    from app.admin.routes import init_admin
     from app.api.routes import init_api
     from app.automation import watches
     from app.core.clock import utcnow

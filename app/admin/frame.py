@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Flask, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.accounts.access import current_person, supervisor_required
@@ -131,43 +131,3 @@ def here() -> str:
 def index() -> ResponseReturnValue:
     """Every door, with what lies behind it."""
     return render_template("admin/index.html")
-
-
-def init_admin(app: Flask) -> None:
-    """Bind administration to the application."""
-    from app.admin import (
-        audit_log,
-        chat,
-        context,
-        data,
-        logo,
-        mail_ledger,
-        mail_out,
-        metrics,
-        people,
-        presets,
-        settings,
-        system,
-        tokens,
-        webhooks,
-    )
-
-    app.jinja_env.globals.update(admin_parts=parts, admin_here=here)
-    app.register_blueprint(bp)
-    for area in (
-        audit_log,
-        chat,
-        context,
-        data,
-        logo,
-        mail_ledger,
-        mail_out,
-        metrics,
-        people,
-        presets,
-        settings,
-        system,
-        tokens,
-        webhooks,
-    ):
-        app.register_blueprint(area.bp)
