@@ -270,10 +270,10 @@ def _whole_number(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 3600:
-        raise ValueError("must be seconds from 0 to 3600")
-    return value
+    with suppress(ValueError):
+        if 0 <= (value := float(text)) <= 3600:
+            return value
+    raise ValueError("must be seconds from 0 to 3600")
 
 
 def _switch(text: str) -> bool:

@@ -104,6 +104,7 @@ def test_settings(name: str, value: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=f"DESKHAND_{name}") as told:
         load(environ)
     assert len(str(told.value).splitlines()) == 1
+    assert "convert" not in str(told.value), "Python's words for itself"
 
 
 def test_a_dotenv_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
