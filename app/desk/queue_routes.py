@@ -21,6 +21,7 @@ from app.tickets.filters import from_query
 from app.tickets.queries import NUMBER
 
 SEARCH = "/desk/search"
+NEW_TICKET = "/desk/tickets/new"
 ORDERS = {"newest": "Newest first", "best": "Best first"}
 EMPTY = {
     "mine": ("Nothing for you right now", "Tickets that are assigned to you will be here."),
@@ -65,7 +66,6 @@ def queue() -> ResponseReturnValue:
         page=page.page,
         toolbar=toolbar(filters, view, person),
         empty=_empty(view, is_view),
-        clear_path="" if is_view else view.path,
         problem=problem,
     ), (400 if problem else 200)
 
@@ -105,8 +105,11 @@ def search() -> ResponseReturnValue:
     ), (400 if problem else 200)
 
 
-def _empty(view: counts.DeskView, is_view: bool) -> tuple[str, str]:
+def _empty(view: counts.DeskView, is_view: bool) -> tuple[str, str, str, str]:
+    """Title and text of a list without tickets, and the way on: its path and its words."""
     if not is_view:
-        return "Nothing fits", "No ticket of this view has all that the filters ask for."
+        text = "No ticket of this view has all that the filters ask for."
+        return "Nothing fits", text, view.path, "Clear the filters"
     default = ("Nothing here", f"Tickets of {view.label} will be here.")
-    return EMPTY.get(view.key, default)
+    on = (QUEUE, "Open Unresolved") if view.key != "unresolved" else (NEW_TICKET, "New ticket")
+    return *EMPTY.get(view.key, default), *on

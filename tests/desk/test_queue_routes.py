@@ -62,6 +62,22 @@ def test_filters_narrow_the_view_and_pages_keep_both(desk: FlaskClient, agent: P
     assert "1 to 25 of 30" in desk.get(unescape(found[1])).text
 
 
+@pytest.mark.parametrize(
+    ("query", "title", "path", "action"),
+    [
+        ("", "All done", "/desk/tickets/new", "New ticket"),
+        ("view=overdue", "Nothing is overdue", "/desk/", "Open Unresolved"),
+        ("view=overdue&tag=x", "Nothing fits", "/desk/?view=overdue", "Clear the filters"),
+    ],
+)
+def test_a_list_without_tickets_says_how_to_go_on(
+    query: str, title: str, path: str, action: str, desk: FlaskClient
+) -> None:
+    html = desk.get(f"/desk/?{query}").text.partition('class="empty"')[2]
+    assert f"<h2>{title}</h2>" in html
+    assert f'<a class="button" href="{path}">{action}</a>' in html
+
+
 def test_days_come_back_as_they_were_typed(desk: FlaskClient) -> None:
     html = desk.get("/desk/?created_after=2025-11-18&created_before=2025-11-20").text
     assert 'name="created_after" value="2025-11-18"' in html
