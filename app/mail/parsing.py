@@ -97,9 +97,12 @@ def parse(raw: bytes) -> ParsedEmail:
     )
 
 
-# Our links hold a key for one person. Whoever answers quotes theirs, and others read the answer.
+# Our links hold a key for one person, to a ticket or to end their notices. Whoever answers quotes
+# theirs, and others read the answer.
 _key = re.compile(
-    r"((?:/|%2F)tickets(?:/|%2F)TKT-[A-Z2-9]{8})(?:\?|%3F)key(?:=|%3D)[\w.-]{1,500}", re.IGNORECASE
+    r"((?:/|%2F)tickets(?:/|%2F)TKT-[A-Z2-9]{8})(?:\?|%3F)key(?:=|%3D)[\w.-]{1,500}"
+    r"|((?:/|%2F)notices)(?:/|%2F)Wz[\w-]{3,150}\.[\w-]{43}",
+    re.IGNORECASE,
 )
 
 
@@ -110,9 +113,9 @@ def parse_incoming(raw: bytes) -> ParsedEmail:
         return mail
     return replace(
         mail,
-        text=_key.sub(r"\1", mail.text),
-        reply_text=_key.sub(r"\1", mail.reply_text),
-        html=_key.sub(r"\1", mail.html) if mail.html else mail.html,
+        text=_key.sub(r"\1\2", mail.text),
+        reply_text=_key.sub(r"\1\2", mail.reply_text),
+        html=_key.sub(r"\1\2", mail.html) if mail.html else mail.html,
     )
 
 

@@ -13,7 +13,7 @@ from flask import Flask
 
 from app.channels import inbound_email
 from app.core.db import db
-from app.mail import delivery, receiving
+from app.mail import delivery, receiving, unsubscribing
 from app.mail.automatic import MailKind, classify
 from app.mail.models import InboundEmail, InboundState
 from app.mail.parsing import ParsedEmail, parse
@@ -108,6 +108,18 @@ def test_an_answer_does_not_show_the_key_of_whoever_wrote_it(inbox: Inbox) -> No
         assert "/tickets/TKT-" in text or "%2Ftickets%2FTKT-" in text
         assert "key=" not in text
         assert "key%3D" not in text
+
+
+def test_an_answer_does_not_show_how_to_end_its_writers_notices(inbox: Inbox) -> None:
+    ours = [unsubscribing.link({"stop": stop}) for stop in ([7, 4711], [7, "mail_came_back"])]
+    other = "https://city.example/notices/Water-is-cut-off-in-some.streets-of-the-old-town-today"
+    body = "\r\n".join([other, *ours, *(quote(link, safe="") for link in ours)])
+    arrives(f"From: {ANN}\r\nTo: support@desk.example\r\n\r\n{body}\r\n".encode(), NOW)
+    ticket = db.session.scalars(sa.select(Ticket)).one()
+    assert other in ticket.description
+    assert ticket.description.count("/notices\n") == 2
+    for link in ours:
+        assert link.rpartition("/")[2] not in f"{ticket.description}{ticket.description_html}"
 
 
 @pytest.mark.requirement("X44")
