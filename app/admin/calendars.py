@@ -21,9 +21,10 @@ from app.core.clock import utcnow
 from app.core.errors import Invalid
 from app.core.settings_store import setting
 from app.sla import editing
-from app.sla.editing import DAYS, minute_words
+from app.sla.editing import minute_words
 from app.sla.models import Calendar, CalendarInterval, Holiday, SlaPolicy
 from app.web.forms import one_line, stripped
+from app.web.words import DAYS
 
 YEARS_AHEAD = 2
 FIELDS = [day.lower() for day in DAYS]

@@ -26,11 +26,9 @@ from app.integrations.models import WebhookDelivery
 from app.mail.models import InboundEmail, InboundState, OutboundEmail, OutboundState
 from app.settings import Settings
 from app.tickets.models import Comment, SlaClock, Ticket
-from app.tickets.words import Status
+from app.tickets.words import ACTIVE_STATUSES
 
 bp = Blueprint("metrics", __name__)
-
-UNRESOLVED = (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
 
 
 class Number(NamedTuple):
@@ -97,7 +95,7 @@ def _rows(now: datetime) -> Iterator[Metric]:
 
 
 def _numbers(now: datetime) -> Iterator[Number]:
-    for status in UNRESOLVED:
+    for status in ACTIVE_STATUSES:
         held = _count(Ticket, Ticket.status == status, Ticket.deleted_at.is_(None))
         yield Number("tickets", f'status="{status}"', held)
     for state in (InboundState.WAITING, InboundState.QUARANTINED):

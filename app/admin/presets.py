@@ -95,7 +95,7 @@ PRESETS = (
 @admin_required
 def index() -> ResponseReturnValue:
     """Each preset with what it would open and close."""
-    open_ones = [card for card in catalog.categories().values() if card.is_active]
+    open_ones = catalog.active_categories()
     shown = [
         (preset, [card.name for card in open_ones if card.key not in preset.categories])
         for preset in PRESETS

@@ -255,7 +255,7 @@ def _open(
 ) -> Outcome:
     """Make a ticket of it; of a customer's mail that an *agent* forwards, with what that says."""
     parsed, box = mail.parsed, mail.mailbox
-    active = [card for card in catalog.categories().values() if card.is_active]
+    active = catalog.active_categories()
     marks = subject_marks.read(
         parsed.subject,
         categories={w.lower(): c.id for c in reversed(active) for w in (c.name, c.key)},

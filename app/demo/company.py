@@ -40,8 +40,8 @@ from app.sla.models import (
     SlaPolicy,
 )
 from app.tickets.catalog_models import Category, CustomField, Macro, Subcategory, Tag, View
-from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
-from app.tickets.words import Priority, Source, Status
+from app.tickets.filters import TicketFilters
+from app.tickets.words import ACTIVE_STATUSES, Priority, Source, Status
 
 DOMAIN = "demo.example"
 CUSTOMERS = 500  # with a password

@@ -20,11 +20,9 @@ from app.desk.forms import ReplyForm
 from app.desk.ticket_routes import bp, load, talk_changed
 from app.knowledge import public, queries
 from app.settings import Settings
-from app.tickets import attachments
-from app.tickets.kept_files import keep
 from app.tickets.queries import get_visible
 from app.web.htmx import render, wants_fragment
-from app.web.security import MAX_FILES, reads_first, takes_files
+from app.web.security import reads_first, takes_files
 
 PICKS = ("article_link", "article_text")
 OWN = ("csrf_token", "kept", "q", *PICKS)  # fields that the page has itself
@@ -45,9 +43,7 @@ def insert_article(number: str) -> ResponseReturnValue:
     """Put an article into the composer; without one chosen, the page to choose on."""
     form = ReplyForm()
     get_visible(number, to=current_person())  # before anything is kept on disk
-    uploads = attachments.uploads_of(form.attachments.data)[: MAX_FILES - len(form.kept)]
-    fine = [upload for upload in uploads if not attachments.problem_of(upload)]
-    form.kept += [keep(attachments.store_upload(upload)) for upload in fine]
+    form.keep_files()
     pick = next((name for name in PICKS if name in request.form), None)
     if pick is None:
         return _picker(number, form)

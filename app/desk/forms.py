@@ -21,10 +21,10 @@ from wtforms import (
 from wtforms.validators import DataRequired, Length, Optional
 
 from app.accounts.forms import likely_address, mail_address
-from app.tickets import catalog, participants
+from app.tickets import attachments, catalog, participants
 from app.tickets.conversation import Audience
 from app.tickets.forms import custom_field
-from app.tickets.kept_files import kept
+from app.tickets.kept_files import keep, kept
 from app.tickets.words import Priority, Visibility
 from app.web.forms import BaseForm
 from app.web.htmx import wants_fragment
@@ -72,6 +72,12 @@ class ReplyForm(BaseForm):
         super().__init__(**options)
         tokens = request.form.getlist("kept")[:MAX_FILES]
         self.kept = [file for token in tokens if (file := kept(token))]
+
+    def keep_files(self) -> None:
+        """Store the chosen files that can be sent, for a composer that comes back."""
+        uploads = attachments.uploads_of(self.attachments.data)[: MAX_FILES - len(self.kept)]
+        fine = [upload for upload in uploads if not attachments.problem_of(upload)]
+        self.kept += [keep(attachments.store_upload(upload)) for upload in fine]
 
     @property
     def left_out(self) -> frozenset[int]:
@@ -158,7 +164,7 @@ class PhoneTicketForm(BaseForm):
     def __init__(self, chosen: catalog.CategoryCard, **options: Any) -> None:
         super().__init__(**options)
         self.chosen = chosen
-        active = [card for card in catalog.categories().values() if card.is_active]
+        active = catalog.active_categories()
         self.category.choices = [SelectChoice(card.key, card.name) for card in active]
         self.category.data = chosen.key
         # Without script nobody can narrow them; a fragment is for one category.

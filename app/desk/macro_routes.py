@@ -12,11 +12,10 @@ from app.core.errors import DomainError, Invalid
 from app.core.paging import MOST_ID
 from app.desk.forms import ReplyForm
 from app.desk.ticket_routes import bp, load, talk_changed
-from app.tickets import attachments, macros
-from app.tickets.kept_files import keep
+from app.tickets import macros
 from app.tickets.queries import get_visible
 from app.web.htmx import wants_fragment
-from app.web.security import MAX_FILES, reads_first, takes_files
+from app.web.security import reads_first, takes_files
 
 
 @bp.post("/desk/tickets/<number>/macros")
@@ -28,9 +27,7 @@ def use_macro(number: str) -> ResponseReturnValue:
     person = current_person()
     form = ReplyForm()
     get_visible(number, to=person)  # before anything is kept on disk
-    uploads = attachments.uploads_of(form.attachments.data)[: MAX_FILES - len(form.kept)]
-    fine = [upload for upload in uploads if not attachments.problem_of(upload)]
-    form.kept += [keep(attachments.store_upload(upload)) for upload in fine]
+    form.keep_files()
     begin_write()
     ticket = get_visible(number, to=person, lock=True)
     try:

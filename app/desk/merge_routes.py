@@ -19,10 +19,11 @@ from app.desk.ticket_routes import bp
 from app.search import lists
 from app.search.lists import TicketRow
 from app.tickets import merging
-from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
+from app.tickets.filters import TicketFilters
 from app.tickets.merging import Outlook
 from app.tickets.models import Ticket
 from app.tickets.queries import NUMBER, get_visible
+from app.tickets.words import ACTIVE_STATUSES
 
 OFFERED = 10
 

@@ -35,6 +35,7 @@ from app.tickets.attachments import FileChip
 from app.tickets.decisions import TITLES
 from app.tickets.timeline import Line
 from app.tickets.words import (
+    ACTIVE_STATUSES,
     AuthorKind,
     ClockState,
     EventKind,
@@ -50,7 +51,6 @@ EXCERPT = 600  # characters of a held mail that show at once
 LARGE_MAIL = 100_000  # bytes from which there must be files in it
 NEWEST_EVENTS = 300
 HISTORY_LINES = 100
-ACTIVE = (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
 
 ICONS = {
     EventKind.CREATED: "inbox",
@@ -120,7 +120,7 @@ class TicketPage:
             ticket.next_warn_at,
             now=self.now,
             paused=ticket.status is Status.PENDING,
-            active=ticket.status in ACTIVE,
+            active=ticket.status in ACTIVE_STATUSES,
         )
         agent = directory.agents().get(ticket.assignee_id or 0)
         group = directory.groups().get(ticket.group_id or 0)

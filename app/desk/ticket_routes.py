@@ -33,7 +33,7 @@ from app.tickets.models import Comment, Ticket
 from app.tickets.queries import Merged, get_visible
 from app.tickets.words import Status, Visibility
 from app.web.htmx import render, wants_fragment
-from app.web.security import MAX_FILES, reads_first, takes_files
+from app.web.security import reads_first, takes_files
 
 bp = Blueprint("desk", __name__)
 
@@ -356,9 +356,7 @@ def _changed(ticket: TicketFacts, notice: str) -> ResponseReturnValue:
 def _not_sent(ticket: TicketFacts, form: ReplyForm, status: int) -> ResponseReturnValue:
     """The composer with what was typed and what is wrong; files that can be sent are kept."""
     if status == 422 and not form.kept:
-        uploads = attachments.uploads_of(form.attachments.data)[:MAX_FILES]
-        fine = [upload for upload in uploads if not attachments.problem_of(upload)]
-        form.kept = [keep(attachments.store_upload(upload)) for upload in fine]
+        form.keep_files()
     # Perhaps somebody wrote meanwhile.
     also = ("conversation",) if status == Conflict.status else ()
     page = page_of(ticket, reply=form)

@@ -17,8 +17,8 @@ from app.core.cache import reference_for
 from app.desk.menus import Choice
 from app.search import counts
 from app.tickets import catalog
-from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
-from app.tickets.words import Priority, Source, Status
+from app.tickets.filters import TicketFilters
+from app.tickets.words import ACTIVE_STATUSES, Priority, Source, Status
 
 QUEUE = "/desk/"
 NEW_VIEW = "/desk/views/new"
@@ -122,7 +122,7 @@ def _chips(filters: TicketFilters, base: TicketFilters, person: Person) -> list[
     hidden, zone = hidden_group_ids(person), zone_of(person)
     agents = [card for card in directory.agents().values() if card.is_active]
     groups = [card for card in directory.groups().values() if card.id not in hidden]
-    categories = [card for card in catalog.categories().values() if card.is_active]
+    categories = catalog.active_categories()
     chips = [
         _choices("status", "Status", filters, base, [(s.value, s.label) for s in Status]),
         _choices("priority", "Priority", filters, base, [(p.value, p.label) for p in Priority]),

@@ -175,7 +175,7 @@ class TicketForm(WithFiles):
             del self.name, self.email, self.started
         elif not self.started.data:
             self.started.data = shown_stamp(now)
-        active = [card for card in catalog.categories().values() if card.is_active]
+        active = catalog.active_categories()
         self.category.choices = [
             SelectChoice("", "Choose one"),
             *(SelectChoice(card.key, card.name) for card in active),

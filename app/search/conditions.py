@@ -28,9 +28,10 @@ from app.core.paging import Order
 from app.search import query
 from app.tickets import catalog, portal_queries
 from app.tickets.catalog_models import Tag, ticket_tag
-from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
+from app.tickets.filters import TicketFilters
 from app.tickets.mail_models import HeldEmail
 from app.tickets.models import ACTIVE, Ticket
+from app.tickets.words import ACTIVE_STATUSES
 
 FEW = 1_000  # so many tickets are read and sorted in about a millisecond
 MANY = 20_000  # ids beyond this are not gathered, each ticket is looked at instead

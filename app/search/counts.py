@@ -17,9 +17,9 @@ from app.core.clock import utcnow
 from app.core.db import db
 from app.search import conditions
 from app.tickets import views as saved
-from app.tickets.filters import ACTIVE_STATUSES, TicketFilters, from_view
+from app.tickets.filters import TicketFilters, from_view
 from app.tickets.models import Ticket
-from app.tickets.words import Status
+from app.tickets.words import ACTIVE_STATUSES, Status
 from app.web import words
 
 CAP = 1_000

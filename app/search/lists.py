@@ -26,10 +26,10 @@ from app.search import conditions, query
 from app.search.conditions import Selection, Shape, unindexed
 from app.tickets import catalog
 from app.tickets.catalog_models import Tag, ticket_tag
-from app.tickets.filters import ACTIVE_STATUSES, TicketFilters
+from app.tickets.filters import TicketFilters
 from app.tickets.mail_models import HeldEmail
 from app.tickets.models import GONE, Ticket
-from app.tickets.words import Priority, Status
+from app.tickets.words import ACTIVE_STATUSES, Priority, Status
 from app.web import words
 
 CAP = 1_000

@@ -31,8 +31,8 @@ from app.sla.models import (
 )
 from app.sla.queries import load_calendars
 from app.sla.targets import Target
+from app.web.words import DAYS
 
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 MOST_STEPS = 6
 MOST_HOLIDAYS = 1_000
 LONGEST_TARGET = 10 * 365 * MINUTES_A_DAY

@@ -62,6 +62,11 @@ def categories() -> dict[int, CategoryCard]:
     return reference("categories", _load_categories)
 
 
+def active_categories() -> list[CategoryCard]:
+    """Those that can be chosen, in their order."""
+    return [card for card in categories().values() if card.is_active]
+
+
 def category_by_key(key: str) -> CategoryCard | None:
     """The active category of a key."""
     found = (c for c in categories().values() if c.key == key and c.is_active)
@@ -70,8 +75,7 @@ def category_by_key(key: str) -> CategoryCard | None:
 
 def default_category() -> CategoryCard:
     """Where a ticket goes that names no category: general, else the first active one."""
-    active = [card for card in categories().values() if card.is_active]
-    return category_by_key("general") or (active or list(categories().values()))[0]
+    return category_by_key("general") or (active_categories() or list(categories().values()))[0]
 
 
 def named_like(words: str) -> list[int]:

@@ -17,9 +17,8 @@ from app.core.errors import Invalid
 from app.core.paging import MOST_ID
 from app.core.text import search_words
 from app.tickets import catalog
-from app.tickets.words import Priority, Source, Status
+from app.tickets.words import ACTIVE_STATUSES, Priority, Source, Status
 
-ACTIVE_STATUSES = (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
 SORTS = ("created_at", "updated_at", "priority", "due_at", "next_due_at")
 MOST_VALUES = 50
 DEEPEST_ROW = 10_000

@@ -15,6 +15,7 @@ from app.core.db import Base, partial_index
 from app.mail.models import SenderCheck
 from app.tickets.catalog_models import Category, Subcategory, Tag, ticket_tag
 from app.tickets.words import (
+    ACTIVE_STATUSES,
     TRANSITIONS,
     AuthorKind,
     ClockState,
@@ -254,7 +255,7 @@ class Ticket(Base):
     @property
     def is_active(self) -> bool:
         """True while somebody has to do something about it."""
-        return self.status in (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
+        return self.status in ACTIVE_STATUSES
 
 
 class Comment(Base):

@@ -22,11 +22,10 @@ from app.tickets.merge_models import PersonMerge, below
 from app.tickets.models import Comment, Participant, Ticket
 from app.tickets.queries import refuse_hidden
 from app.tickets.timeline import System, record
-from app.tickets.words import EventKind, Status
+from app.tickets.words import ACTIVE_STATUSES, EventKind
 
 UNDO_DAYS = 30
 LATE = timedelta(hours=1)  # longer than reading a mail can take
-ACTIVE = (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
 FILLED = ("name", "phone", "organization_id", "external_id", "tier")  # where the survivor has none
 _quietly = {"synchronize_session": False}
 
@@ -367,7 +366,7 @@ def _point(ids: list[int], *, to: int) -> None:
 
 def _tell_tickets(ids: list[int], told: str, *, rechoose: bool, by: Person, now: datetime) -> None:
     """A line on each ticket that somebody works on; another tier may mean another policy."""
-    open_ones = sa.select(Ticket).where(Ticket.id.in_(ids), Ticket.status.in_(ACTIVE))
+    open_ones = sa.select(Ticket).where(Ticket.id.in_(ids), Ticket.status.in_(ACTIVE_STATUSES))
     for ticket in db.session.scalars(open_ones.order_by(Ticket.id).with_for_update(of=Ticket)):
         record(ticket, EventKind.REQUESTER, by=by, now=now, new=told)
         if rechoose:

@@ -18,11 +18,10 @@ from app.integrations import announcing
 from app.sla import queries
 from app.tickets import catalog, holding, timeline
 from app.tickets.catalog_models import Category, Subcategory, Tag, ticket_tag
-from app.tickets.filters import ACTIVE_STATUSES
 from app.tickets.history_models import TicketEvent
 from app.tickets.models import Ticket
 from app.tickets.timeline import By
-from app.tickets.words import EventKind
+from app.tickets.words import ACTIVE_STATUSES, EventKind
 
 AT_ONCE = 1_000
 _events: Any = TicketEvent.__table__

@@ -30,6 +30,8 @@ class Status(StrEnum):
         return self.value.replace("_", " ").capitalize()
 
 
+# Somebody has to do something about it.
+ACTIVE_STATUSES = (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
 TRANSITIONS: dict[Status, tuple[Status, ...]] = {
     Status.NEW: (
         Status.OPEN,

@@ -19,10 +19,10 @@ from app.search import conditions, lists
 from app.search.conditions import select_for
 from app.search.lists import ROW, count_capped, fetch, list_tickets, row_of, statistics
 from app.tickets.catalog_models import Tag
-from app.tickets.filters import ACTIVE_STATUSES, TicketFilters, from_query
+from app.tickets.filters import TicketFilters, from_query
 from app.tickets.mail_models import HeldEmail
 from app.tickets.models import Ticket
-from app.tickets.words import Priority, Source, Status
+from app.tickets.words import ACTIVE_STATUSES, Priority, Source, Status
 from tests.factories import (
     category,
     make_agent,

@@ -12,8 +12,8 @@ from werkzeug.datastructures import MultiDict
 
 from app.core.errors import Invalid
 from app.core.text import search_words
-from app.tickets.filters import ACTIVE_STATUSES, TicketFilters, from_query, from_view
-from app.tickets.words import Priority, Source, Status
+from app.tickets.filters import TicketFilters, from_query, from_view
+from app.tickets.words import ACTIVE_STATUSES, Priority, Source, Status
 from tests.factories import make_group
 
 
