@@ -51,7 +51,7 @@ def insert_article(number: str) -> ResponseReturnValue:
         title, words = _words(pick)
     except (Forbidden, Invalid, NotFound) as error:
         form.body.errors = (error.message,)
-        return talk_changed(load(number), "", reply=form)
+        return talk_changed(load(number), "", reply=form, status=error.status)
     form.body.data = "\n\n".join(part for part in ((form.body.data or "").strip(), words) if part)
     notice = f"“{title}” is in the composer"
     if not wants_fragment():

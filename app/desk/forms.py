@@ -18,7 +18,7 @@ from wtforms import (
     TelField,
     TextAreaField,
 )
-from wtforms.validators import DataRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, Optional, ValidationError
 
 from app.accounts.forms import likely_address, mail_address
 from app.tickets import attachments, catalog, participants
@@ -26,7 +26,7 @@ from app.tickets.conversation import Audience
 from app.tickets.forms import custom_field
 from app.tickets.kept_files import keep, kept
 from app.tickets.words import Priority, Visibility
-from app.web.forms import BaseForm
+from app.web.forms import UNKNOWN, BaseForm
 from app.web.htmx import wants_fragment
 from app.web.security import MAX_FILES
 
@@ -161,9 +161,10 @@ class PhoneTicketForm(BaseForm):
 
     custom: tuple[catalog.FieldCard, ...] = ()
 
-    def __init__(self, chosen: catalog.CategoryCard, **options: Any) -> None:
+    def __init__(self, chosen: catalog.CategoryCard, *, is_known: bool, **options: Any) -> None:
         super().__init__(**options)
         self.chosen = chosen
+        self.is_known = is_known
         active = catalog.active_categories()
         self.category.choices = [SelectChoice(card.key, card.name) for card in active]
         self.category.data = chosen.key
@@ -178,6 +179,16 @@ class PhoneTicketForm(BaseForm):
             ),
         ]
 
+    def validate_category(self, field: Field) -> None:
+        """Refuse one that is gone: the ticket would silently be about another."""
+        if not self.is_known:
+            raise ValidationError(UNKNOWN)
+
+    def validate_subcategory(self, field: Field) -> None:
+        """Refuse what is no id; `take_in` knows which ones belong to the category."""
+        if field.data and not is_id(field.data):
+            raise ValidationError(UNKNOWN)
+
     @property
     def custom_fields(self) -> list[Field]:
         """The custom fields of the chosen category."""
@@ -191,9 +202,16 @@ class PhoneTicketForm(BaseForm):
 
 def phone_ticket_form() -> PhoneTicketForm:
     """The form with the custom fields of the category that was chosen."""
-    chosen = catalog.category_by_key(request.values.get("category", ""))
+    key = request.values.get("category", "")
+    chosen = catalog.category_by_key(key)
     category = chosen or catalog.default_category()
-    return _form_class(tuple(catalog.custom_fields(category.id)))(category)
+    make = _form_class(tuple(catalog.custom_fields(category.id)))
+    return make(category, is_known=chosen is not None or not key)
+
+
+def is_id(text: str) -> bool:
+    """Whether *text* can be the id of something."""
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 @lru_cache(maxsize=64)

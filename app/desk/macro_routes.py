@@ -38,7 +38,7 @@ def use_macro(number: str) -> ResponseReturnValue:
     except DomainError as error:
         db.session.rollback()
         form.body.errors = (error.message,)
-        return talk_changed(load(number), "", reply=form)
+        return talk_changed(load(number), "", reply=form, status=error.status)
     form.body.data = "\n\n".join(part for part in ((form.body.data or "").strip(), reply) if part)
     done = ", ".join(macros.words(macro.changes).values())
     notice = f"{macro.name}: {done}" if done else f"{macro.name} is in the composer"

@@ -59,14 +59,13 @@ def open_ticket() -> ResponseReturnValue:
 
 def _new_ticket(form: PhoneTicketForm) -> NewTicket:
     """What the form says; its files are on disk afterwards."""
-    sub = form.subcategory.data or ""
     return NewTicket(
         subject=form.subject.data,
         description=form.description.data,
         requester=RequesterInput(form.email.data, form.name.data, form.phone.data),
         source=Source.PHONE,
         category_id=form.chosen.id,
-        subcategory_id=int(sub) if _is_id(sub) else None,
+        subcategory_id=int(form.subcategory.data) if form.subcategory.data else None,
         priority=Priority(form.priority.data) if form.priority.data else None,
         custom_fields=form.custom_values,
         files=[
@@ -92,7 +91,3 @@ def _page(form: PhoneTicketForm, **options: Any) -> ResponseReturnValue:
         custom_fields=form.custom_fields,
         **options,
     )
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 10

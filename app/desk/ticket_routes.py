@@ -124,10 +124,13 @@ def comment(number: str) -> ResponseReturnValue:
     return redirect(f"/desk/tickets/{fresh.number}#comment-{added.id}", 303)
 
 
-def talk_changed(ticket: TicketFacts, notice: str, **how: Any) -> ResponseReturnValue:
+def talk_changed(
+    ticket: TicketFacts, notice: str, *, status: int = 200, **how: Any
+) -> ResponseReturnValue:
     """The conversation, and all that changes with it, for htmx."""
+    page = page_of(ticket, notice=notice, **how)
     also = ("composer", "properties", *CHANGED)
-    return render(SHOW, fragment="conversation", also=also, **page_of(ticket, notice=notice, **how))
+    return render(SHOW, fragment="conversation", also=also, status=status, **page)
 
 
 def _add(ticket: Ticket, form: ReplyForm, files: list[StoredFile]) -> Comment:

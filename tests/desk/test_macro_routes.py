@@ -81,7 +81,7 @@ def test_a_change_that_is_not_allowed_undoes_the_others(client: FlaskClient, age
     ticket = make_ticket(status=Status.CLOSED)
     macro = make_macro(status="pending", priority="critical")
     status, text = use(client, ticket, macro, body="I typed this.")
-    assert status == 200
+    assert status == 409
     assert (ticket.status, ticket.priority) == (Status.CLOSED, Priority.NORMAL)
     assert 'id="reply-error"' in text
     assert "I typed this.</textarea>" in text
@@ -91,11 +91,13 @@ def test_what_is_no_macro_or_hidden_is_refused(client: FlaskClient, agent: Perso
     ticket, gone = make_ticket(), make_macro("x", is_active=False)
     make_macro("y")
     for wrong in (gone.id, 999_999):
-        assert "This macro is gone" in use(client, ticket, wrong)[1]
+        status, text = use(client, ticket, wrong)
+        assert (status, "This macro is gone" in text) == (404, True)
     path = f"/desk/tickets/{ticket.number}"
     for wrong_text in ("", "x", "9" * 40, "１"):
         data = {"csrf_token": token(client, path), "macro": wrong_text}
-        assert "Choose a macro of the list." in client.post(f"{path}/macros", data=data).text
+        answer = client.post(f"{path}/macros", data=data)
+        assert (answer.status_code, "Choose a macro of the list." in answer.text) == (422, True)
     hidden = make_ticket(group=make_group(is_private=True))
     db.session.commit()
     data = {"csrf_token": token(client, path), "macro": "1"}

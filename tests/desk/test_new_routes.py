@@ -94,6 +94,8 @@ def test_fields_follow_the_category(desk: FlaskClient) -> None:
         ({"name": " "}, "Type the customer"),
         ({"subject": ""}, "Give the ticket a subject."),
         ({"subcategory": "99999"}, "Choose one of"),
+        ({"subcategory": "x"}, "What was chosen is not in it any more."),
+        ({"category": "gone"}, "What was chosen is not in it any more."),
     ],
 )
 def test_mistakes_are_told_beside_their_fields(
