@@ -250,17 +250,17 @@ def change_weights() -> ResponseReturnValue:
 
 def save(title: str, values: dict[str, Any], labels: dict[str, str]) -> None:
     """Store what has changed of *values*, and write it down."""
-    old = {key: setting(key) for key in values}
-    for key, value in values.items():
-        if value != old[key]:
-            change_setting(key, value)
-    audit.note(
-        *("setting", None, title),
-        before={labels[key]: words(value) for key, value in old.items()},
-        after={labels[key]: words(value) for key, value in values.items()},
-        by=current_person(),
-        now=utcnow(),
-    )
+    old = {key: setting(key) for key, value in values.items() if value != setting(key)}
+    for key in old:
+        change_setting(key, values[key])
+    if old:
+        audit.note(
+            *("setting", None, title),
+            before={labels[key]: words(value) for key, value in old.items()},
+            after={labels[key]: words(values[key]) for key in old},
+            by=current_person(),
+            now=utcnow(),
+        )
 
 
 def words(value: Any) -> str:

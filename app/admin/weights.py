@@ -14,7 +14,7 @@ from wtforms import Field
 from app.accounts.models import Organization, Person, Tier
 from app.admin.forms import AdminForm, number, text
 from app.core.db import db
-from app.core.settings_store import settings_of
+from app.core.settings_store import setting, settings_of
 from app.tickets import catalog
 from app.tickets.models import Attachment, Ticket
 from app.tickets.prioritising import score
@@ -139,15 +139,20 @@ def groups(shown: AdminForm) -> list[tuple[str, str, list[Field]]]:
 
 
 def values(sent: AdminForm) -> dict[str, Any]:
-    """The settings that a valid form says."""
+    """The settings that a valid form says; what is as it was is told as it was."""
     other = sent["priority_other_category_points"].data
+    tiers, known = setting("priority_tier_points"), setting("priority_category_points")
     words = [row.strip()[:100] for row in (sent["priority_words"].data or "").splitlines()]
     return {
-        "priority_tier_points": {t.value: sent[f"tier_{t.value}"].data for t in reversed(Tier)},
+        "priority_tier_points": {
+            tier.value: points
+            for tier in reversed(Tier)
+            if (points := sent[f"tier_{tier.value}"].data) or tier.value in tiers
+        },
         "priority_category_points": {
             card.key: points
             for card in catalog.categories().values()
-            if (points := sent[f"category_{card.key}"].data) != other
+            if (points := sent[f"category_{card.key}"].data) != other or card.key in known
         },
         **{key: sent[key].data for key in NUMBERS},
         "priority_words": list(dict.fromkeys(word for word in words if word)),

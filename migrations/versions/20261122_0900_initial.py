@@ -23,8 +23,7 @@ AUTO_RESPONSE = """Hello {{ requester.name }},
 thank you for writing. Your ticket has the number {{ ticket.number }}, and a person \
 answers it by {{ due }}.
 
-If you want to add anything, just reply to this mail.
-"""
+If you want to add anything, just reply to this mail."""
 
 
 def upgrade() -> None:

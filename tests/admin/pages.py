@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,3 +37,21 @@ def log() -> list[tuple[str, str, str, str | None, str | None]]:
     """Thing's name, action, field, from and to of every line of the audit log."""
     found = db.session.scalars(sa.select(AuditEntry).order_by(AuditEntry.id))
     return [(e.thing_name, e.action, e.field, e.from_value, e.to_value) for e in found]
+
+
+def fields(text: str) -> dict[str, Any]:
+    """What a browser would send of a page's form as it stands."""
+    form = text[text.index('class="lead') :]
+    found: dict[str, Any] = {}
+    for tag in re.findall(r"<input[^>]*>", form):
+        name, value = re.search(r'name="([^"]+)"', tag), re.search(r'value="([^"]*)"', tag)
+        if name and ('type="checkbox"' not in tag or " checked" in tag):
+            found[name[1]] = unescape(value[1]) if value else ""
+    for name, body in re.findall(
+        r'<textarea[^>]*name="([^"]+)"[^>]*>\r?\n?(.*?)</textarea>', form, re.S
+    ):
+        found[name] = unescape(body)
+    for name, body in re.findall(r'<select[^>]*name="([^"]+)"[^>]*>(.*?)</select>', form, re.S):
+        chosen = re.search(r'<option selected value="([^"]*)"', body)
+        found[name] = unescape(chosen[1]) if chosen else ""
+    return found

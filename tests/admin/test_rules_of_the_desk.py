@@ -24,7 +24,7 @@ from app.routing.rules import active_rules
 from app.sla.models import Calendar, EscalationKind, SlaPolicy
 from app.tickets.catalog_models import Macro, Tag
 from tests.accounts.pages import mails
-from tests.admin.pages import errors, log, post
+from tests.admin.pages import errors, fields, log, post
 from tests.factories import category, make_agent, make_group, make_person, make_ticket
 
 SignIn = Callable[[FlaskClient, Person], FlaskClient]
@@ -198,6 +198,14 @@ def test_a_calendar_takes_public_holidays_and_those_by_hand(
         refused = post(client, "/admin/calendars/new", data | {"name": "Other"} | wrong)
         assert refused.status_code == 422
         assert errors(refused)[0].startswith(words)
+
+
+def test_an_answer_that_is_saved_as_it_ships_stays_as_it_is(
+    client: FlaskClient, ada: Person
+) -> None:
+    path = "/admin/templates/1"
+    assert client.post(path, data=fields(client.get(path).text)).status_code == 303
+    assert log() == []
 
 
 @pytest.mark.requirement("R 2-10", "R 8-1", "X51")
