@@ -16,6 +16,7 @@ from app.accounts.people import Requester
 from app.channels import (
     agent_mail,
     answers,
+    contact_forms,
     forwarding,
     matching,
     returned_mail,
@@ -123,10 +124,12 @@ def read(email_id: int) -> Mail:
     boxes = {box.id: box for box in mailboxes.mailboxes().values()}
     is_own = mailboxes.is_own(parsed.from_email)
     verdict = automatic.classify(parsed, return_path=email.return_path, is_own=is_own)
+    asked = contact_forms.sent_for(parsed, verdict)
+    parsed, verdict = asked or (parsed, verdict)
     db.session.rollback()  # from here on the network and the disk may be waited for
     if verdict.kind in (MailKind.OWN, MailKind.BOUNCE):
         return Mail(email_id, boxes.get(email.mailbox_id), parsed, verdict, [])
-    proof = _proof(email.raw, parsed)
+    proof = NO_PROOF if asked else _proof(email.raw, parsed)
     told = _forwarded(parsed) if verdict.kind is MailKind.PERSONAL else None
     files = [*stored_files(parsed), *(stored_files(told.mail) if told and told.mail else [])]
     box = boxes.get(email.mailbox_id)
