@@ -24,7 +24,7 @@ from wtforms.validators import (
     StopValidation,
 )
 
-from app.web.forms import BaseForm, ChecksField, one_line, storable, stripped
+from app.web.forms import BaseForm, ChecksField, one_line, storable, stripped, unix_lines
 
 Choices = list[SelectChoice]
 
@@ -66,7 +66,7 @@ def text(
     checks: list[Any] = [Length(max=most, message=f"At most {most:,} characters."), storable]
     if needed:
         checks.insert(0, DataRequired("Fill this in."))
-    return TextAreaField(label, [*checks, *more], description=hint, filters=[_lf, stripped])
+    return TextAreaField(label, [*checks, *more], description=hint, filters=[unix_lines, stripped])
 
 
 def number(
@@ -113,7 +113,3 @@ def options(pairs: Iterable[tuple[object, str]]) -> Choices:
 def optional_id(value: str | None) -> int | None:
     """The id in a select's value, None for its empty choice."""
     return int(value) if value else None
-
-
-def _lf(value: Any) -> Any:
-    return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value

@@ -15,11 +15,10 @@ from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 from flask import current_app
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.cache import for_seconds
-from app.core.db import Base, db
+from app.core.db import Base, db, insert_into
 from app.core.settings_store import setting
 from app.mail.alarms import KEPT_SECONDS, Alarm
 from app.settings import Settings
@@ -167,8 +166,7 @@ def _folders(settings: Settings) -> list[Path]:
 
 def _row(key: str, now: datetime) -> Watch:
     """Its row, made where there is none, and locked: several workers may note at once."""
-    dialect = {"sqlite": sqlite, "postgresql": postgresql}[db.engine.dialect.name]
-    new = dialect.insert(Watch).values(key=key, error="", looked_at=now)
+    new = insert_into(Watch).values(key=key, error="", looked_at=now)
     db.session.execute(new.on_conflict_do_nothing(index_elements=["key"]))
     mine = sa.select(Watch).where(Watch.key == key).with_for_update()
     return db.session.scalars(mine, execution_options={"populate_existing": True}).one()

@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.orm import DeclarativeBase, Session, registry
@@ -317,6 +318,12 @@ def write_patiently(write: Callable[[], T], *, tries: int = 6) -> T:
             time.sleep(0.5)
         else:
             return written
+
+
+def insert_into(model: Any) -> Any:
+    """The `insert` of the database in use, which knows ``on_conflict_do_nothing`` and its kin."""
+    dialects: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
+    return dialects[db.engine.dialect.name].insert(model)
 
 
 @event.listens_for(Session, "before_flush")

@@ -15,11 +15,10 @@ from urllib.parse import urlencode
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core import cache
 from app.core.clock import utcnow
-from app.core.db import UTCDateTime, begin_write, db
+from app.core.db import UTCDateTime, begin_write, db, insert_into
 from app.core.errors import DomainError
 from app.core.jobs import Job, is_stopping, ring
 from app.core.outgoing import Answer, NoAnswer, Outgoing, Refused, outgoing, parse
@@ -76,8 +75,7 @@ def want(ticket_id: int, asked: dict[str, str], *, now: datetime) -> ContextAnsw
     """Have a worker ask with these parameters; what was kept of another requester goes."""
     row = find(ticket_id)
     if row is None:
-        dialect = {"sqlite": sqlite, "postgresql": postgresql}[db.engine.dialect.name]
-        new = dialect.insert(ContextAnswer).values(
+        new = insert_into(ContextAnswer).values(
             ticket_id=ticket_id, asked=asked, answer={}, error=""
         )
         db.session.execute(new.on_conflict_do_nothing(index_elements=["ticket_id"]))

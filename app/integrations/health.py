@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from app.core.db import db
+from app.core.db import db, insert_into
 from app.integrations.models import EndpointHealth
 
 FREE = 3  # failures in a row that change nothing yet
@@ -57,8 +56,7 @@ def find(key: str) -> EndpointHealth | None:
 
 def _row(key: str) -> EndpointHealth:
     """Its row, made where there is none, and locked: several workers may note at once."""
-    dialect = {"sqlite": sqlite, "postgresql": postgresql}[db.engine.dialect.name]
-    new = dialect.insert(EndpointHealth).values(key=key, failures=0, error="")
+    new = insert_into(EndpointHealth).values(key=key, failures=0, error="")
     db.session.execute(new.on_conflict_do_nothing(index_elements=["key"]))
     mine = sa.select(EndpointHealth).where(EndpointHealth.key == key).with_for_update()
     return db.session.scalars(mine, execution_options={"populate_existing": True}).one()

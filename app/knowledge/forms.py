@@ -20,16 +20,12 @@ from app.knowledge import queries
 from app.knowledge.models import LONGEST_BODY, LONGEST_SUMMARY, LONGEST_TITLE, Audience
 from app.knowledge.writing import Text
 from app.tickets import attachments
-from app.web.forms import BaseForm, one_line, storable, stripped
+from app.web.forms import BaseForm, one_line, storable, stripped, unix_lines
 
 
 def _whole_number(value: Any) -> int:
     text = str(value or "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 11 else 0
-
-
-def _lf(value: Any) -> Any:
-    return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
 
 
 class ArticleForm(BaseForm):
@@ -64,7 +60,7 @@ class ArticleForm(BaseForm):
             Length(max=LONGEST_BODY, message=f"At most {LONGEST_BODY:,} characters."),
             storable,
         ],
-        filters=[_lf, stripped],
+        filters=[unix_lines, stripped],
     )
     pictures = MultipleFileField("Pictures")
     version = HiddenField(filters=[_whole_number], validators=[NumberRange(0, MOST_ID)])

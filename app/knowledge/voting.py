@@ -9,9 +9,8 @@ from hashlib import sha256
 
 import sqlalchemy as sa
 from flask import current_app
-from sqlalchemy.dialects import postgresql, sqlite
 
-from app.core.db import db
+from app.core.db import db, insert_into
 from app.knowledge.models import Article, ArticleVote
 
 
@@ -36,8 +35,7 @@ def visitor(kind: str, name: object) -> str:
 
 def vote(article_id: int, visitor: str, *, is_helpful: bool, now: datetime) -> None:
     """Count the vote of *visitor*, in place of an earlier one; one statement."""
-    dialect = sqlite if db.engine.dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(ArticleVote).values(
+    insert = insert_into(ArticleVote).values(
         article_id=article_id, visitor=visitor, is_helpful=is_helpful, created_at=now
     )
     db.session.execute(

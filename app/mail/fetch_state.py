@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core import cache
-from app.core.db import begin_write, db
+from app.core.db import begin_write, db, insert_into
 from app.mail.models import Channel, MailboxPoll, MailReceipt
 
 POLL_SECONDS = 60  # between two looks where the server cannot tell of news
@@ -161,7 +160,6 @@ def note_trouble(mailbox_id: int, error: str, *, now: datetime) -> datetime:
 
 
 def _write(mailbox_id: int, *, now: datetime, **values: Any) -> None:
-    dialect: Any = postgresql if db.engine.dialect.name == "postgresql" else sqlite
     fresh = {
         "source": "",
         "start_uid": 1,
@@ -173,7 +171,7 @@ def _write(mailbox_id: int, *, now: datetime, **values: Any) -> None:
         "is_idling": False,
         "token": "",
     }
-    insert = dialect.insert(_poll).values(mailbox_id=mailbox_id, **{**fresh, **values})
+    insert = insert_into(_poll).values(mailbox_id=mailbox_id, **{**fresh, **values})
     begin_write()
     cache.forget_stamp()
     db.session.execute(insert.on_conflict_do_update(index_elements=["mailbox_id"], set_=values))

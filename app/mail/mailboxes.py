@@ -8,10 +8,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from flask import current_app
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.cache import bump_stamp, reference
-from app.core.db import db
+from app.core.db import db, insert_into
 from app.core.settings_store import setting
 from app.mail import tokens
 from app.mail.models import Mailbox
@@ -47,10 +46,9 @@ def default(*, now: datetime) -> MailboxCard:
     settings: Settings = current_app.extensions["settings"]
     address = settings.mail_from.lower()
     if address not in mailboxes():
-        dialect = postgresql if db.engine.dialect.name == "postgresql" else sqlite
         # No object of the ORM: it would need the tables that a mailbox refers to, and whoever
         # only stores mails does not load them.
-        insert = dialect.insert(Mailbox).values(address=address, created_at=now, is_active=True)
+        insert = insert_into(Mailbox).values(address=address, created_at=now, is_active=True)
         db.session.execute(
             insert.on_conflict_do_update(index_elements=["address"], set_={"is_active": True})
         )

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from app.core.db import db
+from app.core.db import db, insert_into
 from app.core.errors import NotFound
 from app.core.jobs import Job, ring
 from app.mail import headers, large, mailboxes, mime
@@ -129,8 +127,7 @@ def store(
         reason = f"The mail has {len(raw):,} bytes, at most {MAX_SIZE:,} are read."
     state = InboundState.QUARANTINED if reason else InboundState.WAITING
     insert = (
-        _dialect()
-        .insert(InboundEmail)
+        insert_into(InboundEmail)
         .values(
             mailbox_id=box.id,
             message_id=told.message_id,
@@ -159,10 +156,6 @@ def store(
     return Stored(is_new, state, reason, email_id)
 
 
-def _dialect() -> Any:
-    return postgresql if db.engine.dialect.name == "postgresql" else sqlite
-
-
 def _stored_before(mailbox_id: int, told: Envelope) -> tuple[int, InboundState, str]:
     found = sa.select(InboundEmail.id, InboundEmail.state, InboundEmail.reason).where(
         InboundEmail.mailbox_id == mailbox_id,
@@ -184,19 +177,15 @@ def _write_receipt(
         "error": "",
         "retry_at": None,
     }
-    insert = (
-        _dialect()
-        .insert(MailReceipt)
-        .values(
-            mailbox_id=mailbox_id,
-            channel=origin.channel,
-            folder=origin.folder,
-            uid_validity=origin.uid_validity,
-            uid=origin.uid,
-            attempts=1,
-            received_at=now,
-            **told,
-        )
+    insert = insert_into(MailReceipt).values(
+        mailbox_id=mailbox_id,
+        channel=origin.channel,
+        folder=origin.folder,
+        uid_validity=origin.uid_validity,
+        uid=origin.uid,
+        attempts=1,
+        received_at=now,
+        **told,
     )
     if origin.uid is not None:  # it may have been noted as one that could not be read
         insert = insert.on_conflict_do_update(

@@ -90,6 +90,11 @@ def stripped(text: Any) -> Any:
     return text.strip() if isinstance(text, str) else text
 
 
+def unix_lines(text: Any) -> Any:
+    """A filter: forms send two characters for each line end; one is kept."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if isinstance(text, str) else text
+
+
 def one_line(form: Form, field: Field) -> None:
     """Refuse line ends, NUL, bytes that were no UTF-8, and what else nobody types into a line."""
     if field.data and (not field.data.isprintable() or "\N{REPLACEMENT CHARACTER}" in field.data):
