@@ -59,7 +59,7 @@ lock: setup-dev ## Write the lock files from pyproject.toml and package.json (AR
 
 .venv/installed-dev: .venv/installed requirements-dev.lock package-lock.json
 	@echo "Installing the packages of requirements-dev.lock"
-	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-compile --require-hashes -r requirements-dev.lock
 	@scripts/npm.sh ci --silent && touch .venv/installed-npm $@
 
 .venv/installed-npm: .venv/bin/pip package-lock.json

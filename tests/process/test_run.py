@@ -291,6 +291,13 @@ def test_a_failed_migration_ends_run_with_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_demo_data_that_cannot_be_made_end_run_with_one_line(tmp_path: Path) -> None:
+    done = deskhand("prepare", "--demo", folder=tmp_path, DESKHAND_DEMO_PASSWORD="short")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: DESKHAND_DEMO_PASSWORD ")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("command", [("run",), ("worker",), ("scheduler",), ("db", "upgrade")])
 def test_a_wrong_setting_stops_every_command_with_one_line(
     tmp_path: Path, command: tuple[str, ...]
