@@ -155,11 +155,16 @@ def send_again(email_ids: Sequence[int], *, now: datetime) -> int:
 
 def discard(email_id: int, *, now: datetime) -> bool:
     """Never send a mail that failed, is held back or waits. False where it is none of these."""
-    mine = (OutboundEmail.id == email_id, OutboundEmail.state.in_(AGAIN), _unclaimed(now))
+    return bool(discard_all(OutboundEmail.id == email_id, now=now))
+
+
+def discard_all(*its: sa.ColumnElement[bool], now: datetime) -> Sequence[int]:
+    """The same for all mails of which *its* is true. Their ids."""
+    mine = (*its, OutboundEmail.state.in_(AGAIN), _unclaimed(now))
     gone = {"state": OutboundState.CANCELLED, "context": {}, "reply_token": ""}
     drop = sa.update(OutboundEmail).where(*mine).values(**gone, body_text=None, body_html=None)
     found = db.session.scalars(drop.returning(OutboundEmail.id), execution_options=_no_sync)
-    return found.one_or_none() is not None
+    return found.all()
 
 
 def _unclaimed(now: datetime) -> sa.ColumnElement[bool]:

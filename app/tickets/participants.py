@@ -14,8 +14,8 @@ from app.accounts.people import Requester
 from app.core.db import db
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.statements import Read
-from app.mail import mailboxes
-from app.mail.models import FailingAddress
+from app.mail import mailboxes, outbox
+from app.mail.models import FailingAddress, OutboundEmail
 from app.tickets import keys
 from app.tickets.models import Participant, Ticket
 from app.tickets.timeline import By, record
@@ -132,7 +132,8 @@ def join(
 
 
 def remove(ticket: Ticket, person_id: int, *, by: Person, now: datetime) -> str:
-    """Let somebody take part no more: no mail, and their links open nothing. Returns their name.
+    """Let somebody take part no more: what waits for them is not sent, and their links open
+    nothing. Returns their name.
 
     Raises:
         Conflict: the requester cannot be left out.
@@ -146,6 +147,13 @@ def remove(ticket: Ticket, person_id: int, *, by: Person, now: datetime) -> str:
     name = row.person.display_name
     db.session.delete(row)
     keys.revoke(ticket.id, person_id, now=now)
+    theirs = sa.select(PersonEmail.address).where(PersonEmail.person_id == person_id)
+    outbox.discard_all(
+        OutboundEmail.ticket_id == ticket.id,
+        OutboundEmail.kind == "ticket_reply",  # agents who take part keep their notices
+        OutboundEmail.recipient.in_(theirs),
+        now=now,
+    )
     record(
         ticket,
         EventKind.PARTICIPANT,

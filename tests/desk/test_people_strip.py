@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from app.accounts.models import Person
 from app.core.clock import utcnow
 from app.core.db import db
-from app.mail.models import FailingAddress, OutboundEmail
+from app.mail.models import FailingAddress, OutboundEmail, OutboundState
 from app.tickets import portal_queries
 from app.tickets.models import Comment, Participant, Ticket
 from app.tickets.portal_queries import Viewer
@@ -136,6 +136,15 @@ def test_somebody_who_is_removed_sees_it_no_more(desk: FlaskClient, ticket: Tick
     assert post(desk, ticket, f"participants/{bob_id}/removal").status_code == 404
     whose = post(desk, ticket, f"participants/{ticket.requester_id}/removal")
     assert whose.status_code == 409
+
+
+def test_somebody_who_is_removed_gets_no_mail_that_waits(desk: FlaskClient, ticket: Ticket) -> None:
+    send(desk, ticket)
+    [bob_id] = people_of(ticket)
+    post(desk, ticket, f"participants/{bob_id}/removal")
+    states = {mail.recipient: mail.state for mail in db.session.scalars(sa.select(OutboundEmail))}
+    assert states["anna@shop.example"] is OutboundState.QUEUED
+    assert states["bob@shop.example"] is OutboundState.CANCELLED
 
 
 def test_an_address_that_fails_is_marked(desk: FlaskClient, ticket: Ticket) -> None:
