@@ -8,7 +8,16 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from flask import Blueprint, Response, flash, make_response, redirect, render_template, request
+from flask import (
+    Blueprint,
+    Response,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from wtforms import DateField, SearchField, SelectField
 from wtforms.validators import Length, Optional
@@ -210,7 +219,7 @@ def decide() -> ResponseReturnValue:
     told = "1 mail is" if done == 1 else f"{done or 'No'} mails are"
     told += " discarded." if act is resting.discard else " read again, and let through."
     flash(f"{told} {refused}".rstrip(), "error" if refused else "success")
-    return redirect(QUARANTINE, 303)
+    return redirect(url_for(".quarantine", q=asked_words() or None), 303)
 
 
 @bp.get(f"/ledger/{ID}")

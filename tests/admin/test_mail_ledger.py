@@ -194,6 +194,17 @@ def test_several_in_quarantine_are_let_through_at_once(client: FlaskClient, ada:
     assert [line[:2] for line in log()] == [("Lottery 1", "replayed"), ("Lottery 2", "replayed")]
 
 
+def test_a_search_goes_on_after_what_it_found_was_let_through(
+    client: FlaskClient, ada: Person
+) -> None:
+    _called_spam(1), _called_spam(2)
+    page = client.get("/admin/mail/quarantine?q=lottery+1").text
+    [box] = re.findall(r'name="mail" value="(\d+)"', page)
+    [path] = re.findall(r'id="bulk" method="post" action="([^"]+)"', page)
+    answer = post(client, path, {"mail": box}, page="/admin/mail/quarantine")
+    assert answer.headers["Location"] == "/admin/mail/quarantine?q=lottery+1"
+
+
 def test_several_in_quarantine_are_discarded_and_what_has_become_a_ticket_is_not(
     client: FlaskClient, ada: Person
 ) -> None:
