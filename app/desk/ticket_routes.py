@@ -97,7 +97,9 @@ def comment(number: str) -> ResponseReturnValue:
     wrong = attachments.problems(uploads, kept=len(form.kept))
     if not form.validate_on_submit() or wrong:
         form.attachments.errors = (*form.attachments.errors, *wrong)
-        return _not_sent(load(number), form, 422)
+        facts = load(number)
+        form.keep_files()
+        return _not_sent(facts, form, 422)
     get_visible(number, to=current_person())  # before anything is kept on disk
     files = [attachments.store_upload(upload) for upload in uploads]
     files = [*(kept.file for kept in form.kept), *files]
@@ -357,9 +359,7 @@ def _changed(ticket: TicketFacts, notice: str) -> ResponseReturnValue:
 
 
 def _not_sent(ticket: TicketFacts, form: ReplyForm, status: int) -> ResponseReturnValue:
-    """The composer with what was typed and what is wrong; files that can be sent are kept."""
-    if status == 422 and not form.kept:
-        form.keep_files()
+    """The composer with what was typed and what is wrong."""
     # Perhaps somebody wrote meanwhile.
     also = ("conversation",) if status == Conflict.status else ()
     page = page_of(ticket, reply=form)

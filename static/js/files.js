@@ -89,7 +89,8 @@
   document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
     const sent = ctx.request.form?.querySelector(FIELD);
     const fresh = sent && document.getElementById(sent.id);
-    if (fresh && fresh !== sent && ctx.response?.status >= 400) put(fresh, held.get(sent) ?? []);
+    // What the server has kept comes with the form: once more would send it twice.
+    if (fresh && fresh !== sent && ctx.response?.status >= 400 && !fresh.form.elements.kept) put(fresh, held.get(sent) ?? []);
   });
   // A browser that comes back to a page may remember the files of its fields.
   addEventListener("pageshow", () => document.querySelectorAll(FIELD).forEach((field) => field.files.length && listOf(field) && add(field, field.files)));

@@ -20,7 +20,7 @@ from app.core.db import db
 from app.mail.models import OutboundEmail
 from app.tickets import properties
 from app.tickets.catalog_models import CustomField, Subcategory
-from app.tickets.models import Comment, Ticket
+from app.tickets.models import Attachment, Comment, Ticket
 from app.tickets.words import Priority, Status, Visibility
 from tests.factories import (
     category,
@@ -368,6 +368,18 @@ def test_what_was_typed_is_kept_when_a_reply_is_refused(
     if status == 422:
         assert body.strip() in answer.get_data(as_text=True)
         assert db.session.scalar(sa.select(sa.func.count()).select_from(Comment)) == 0
+
+
+def test_files_of_a_reply_that_is_refused_twice_go_along_once_each(desk: FlaskClient) -> None:
+    ticket, kept = ticket_of(), []
+    for name in ("a.txt", "b.txt"):
+        file = (BytesIO(name.encode()), name)
+        answer = post(desk, ticket, "comments", body="x" * 50_001, kept=kept, attachments=file)
+        assert answer.status_code == 422
+        kept = re.findall(r'name="kept" value="([^"]+)" checked', answer.text)
+    post(desk, ticket, "comments", body="Both", visibility="public", kept=kept)
+    sent = db.session.scalars(sa.select(Attachment.filename).order_by(Attachment.id))
+    assert list(sent) == ["a.txt", "b.txt"]
 
 
 def test_a_reply_on_a_closed_ticket_is_refused_and_kept(desk: FlaskClient) -> None:
