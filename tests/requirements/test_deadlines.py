@@ -58,6 +58,8 @@ def test_met_and_missed_targets_are_told_with_the_delay_at_the_answer(api: Progr
     assert first["policy"] == resolution["policy"] == {"id": 1, "name": "Critical priority"}
     assert (first["state"], resolution["state"]) == ("breached", "met")
     assert resolution["overdue_seconds"] == 0
+    due, began = (datetime.fromisoformat(resolution[key]) for key in ("due_at", "started_at"))
+    assert due - began == pytest.approx(timedelta(hours=4), abs=timedelta(seconds=2))
     stopped, due = (datetime.fromisoformat(first[key]) for key in ("stopped_at", "due_at"))
     assert first["overdue_seconds"] == round((stopped - due).total_seconds())
     assert first["overdue_seconds"] == pytest.approx(HOUR, abs=60)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,10 +16,12 @@ from app.core.db import db
 from app.core.statements import Read
 from app.search.lists import Columns, tags_of
 from app.sla import queries
+from app.sla.business_time import CalendarError, WorkingHours, add_business_time
 from app.tickets import catalog, clocks, timeline
 from app.tickets.history_models import TicketEvent
 from app.tickets.models import Attachment, Comment, SlaClock, Ticket
 from app.tickets.queries import SHOWN_TO_CUSTOMERS
+from app.tickets.words import ClockState
 
 Files = dict[int | None, list[dict[str, Any]]]
 
@@ -255,10 +258,19 @@ def _clock(clock: SlaClock, now: datetime) -> dict[str, Any]:
         "cycle": clock.cycle,
         "state": clocks.shown_state(clock, now).value,
         "started_at": clock.started_at.isoformat(),
-        "due_at": _time(clock.due_at),
+        "due_at": _time(_due(clock, terms.hours)),
         "stopped_at": _time(clock.stopped_at),
         "overdue_seconds": clocks.overdue_seconds(clock, now),
     }
+
+
+def _due(clock: SlaClock, hours: WorkingHours) -> datetime | None:
+    """When it is due; of one that was met, when it would have been."""
+    if clock.state is ClockState.MET and clock.stopped_at and clock.left_seconds is not None:
+        left = timedelta(seconds=max(0, clock.left_seconds))
+        with suppress(CalendarError):  # it lies beyond what a calendar knows
+            return add_business_time(clock.stopped_at, left, hours)
+    return clock.due_at
 
 
 def _time(then: datetime | None) -> str | None:

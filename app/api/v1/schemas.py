@@ -207,7 +207,10 @@ class ClockOut(Schema):
     cycle = fields.Integer()
     state = fields.Enum(ClockState, by_value=True)
     started_at = fields.AwareDateTime()
-    due_at = fields.AwareDateTime(allow_none=True)
+    due_at = fields.AwareDateTime(
+        allow_none=True,
+        metadata={"description": "Of a met one, when it would have been; null while paused."},
+    )
     stopped_at = fields.AwareDateTime(allow_none=True)
     overdue_seconds = fields.Integer(metadata={"description": "Past the due time; 0: in time."})
 
