@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from app.channels import matching
 from app.channels.auto_response import UNREAD
-from app.mail import automatic, mailboxes
+from app.mail import automatic, blocking, mailboxes
 from app.mail.automatic import MailKind, Verdict
 from app.mail.parsing import ParsedEmail
 
@@ -27,6 +27,8 @@ def sent_for(mail: ParsedEmail, verdict: Verdict) -> tuple[ParsedEmail, Verdict]
     if is_own and automatic.classify(mail).kind in (MailKind.ANSWER, MailKind.BOUNCE):
         return None
     if len(mail.reply_to) != 1 or matching.names_something(mail):
+        return None
+    if blocking.blocked_by(mail.from_email):
         return None
     (asker,) = mail.reply_to
     if mailboxes.is_own(asker.email) or UNREAD.match(asker.email):

@@ -124,12 +124,14 @@ def read(email_id: int) -> Mail:
     boxes = {box.id: box for box in mailboxes.mailboxes().values()}
     is_own = mailboxes.is_own(parsed.from_email)
     verdict = automatic.classify(parsed, return_path=email.return_path, is_own=is_own)
-    asked = contact_forms.sent_for(parsed, verdict)
-    parsed, verdict = asked or (parsed, verdict)
+    as_sent = parsed
+    parsed, verdict = contact_forms.sent_for(as_sent, verdict) or (as_sent, verdict)
     db.session.rollback()  # from here on the network and the disk may be waited for
     if verdict.kind in (MailKind.OWN, MailKind.BOUNCE):
         return Mail(email_id, boxes.get(email.mailbox_id), parsed, verdict, [])
-    proof = NO_PROOF if asked else _proof(email.raw, parsed)
+    proof = _proof(email.raw, as_sent)
+    if parsed is not as_sent and proof.check is SenderCheck.PASS:
+        proof = NO_PROOF  # of the site, not of whoever asks there
     told = _forwarded(parsed) if verdict.kind is MailKind.PERSONAL else None
     files = [*stored_files(parsed), *(stored_files(told.mail) if told and told.mail else [])]
     box = boxes.get(email.mailbox_id)

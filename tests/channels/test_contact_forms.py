@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
 from app.core.db import db
-from app.mail.models import InboundState, OutboundEmail
+from app.mail import blocking
+from app.mail.models import InboundState, OutboundEmail, SenderCheck
 from app.mail.tokens import desk_id
 from app.tickets.mail_models import HeldEmail
 from app.tickets.models import Ticket
-from tests.channels.mails import ANN, deliver, raw
+from tests.channels.mails import ANN, NOW, deliver, raw
 
 OWN, NOBODY = "Our site <support@desk.example>", "No-Reply@site.example"
 VISITOR = {"reply_to": f"Ann Lee <{ANN}>"}
@@ -41,6 +44,27 @@ def test_it_speaks_for_nobody_on_a_ticket() -> None:
     assert len(db.session.scalars(sa.select(Ticket)).all()) == 1
     held = db.session.scalars(sa.select(HeldEmail.from_address)).all()
     assert held == 2 * [NOBODY.lower()]
+
+
+@pytest.mark.usefixtures("app")
+def test_no_blocked_sender_asks_for_another() -> None:
+    blocking.block("site.example", by=None, now=NOW)
+    email = deliver(raw("Buy!", sender=NOBODY, **VISITOR))
+    assert (email.state, db.session.scalars(sa.select(Ticket)).all()) == (InboundState.IGNORED, [])
+
+
+@pytest.mark.parametrize("sender", [OWN, NOBODY])
+@pytest.mark.parametrize(
+    ("result", "check"), [("fail", SenderCheck.FAIL), ("pass", SenderCheck.UNKNOWN)]
+)
+def test_the_check_of_its_sender_warns_and_proves_nobody_else(
+    app: Flask, sender: str, result: str, check: SenderCheck
+) -> None:
+    settings = dataclasses.replace(app.extensions["settings"], authserv_id="mx.desk.example")
+    app.extensions["settings"] = settings
+    told = f"mx.desk.example; dmarc={result}"
+    deliver(raw("Cold.", sender=sender, authentication_results=told, **VISITOR))
+    assert db.session.scalars(sa.select(Ticket.sender_check)).one() is check
 
 
 @pytest.mark.parametrize(
