@@ -41,7 +41,7 @@ from app.sla.models import (
 )
 from app.tickets.catalog_models import Category, CustomField, Macro, Subcategory, Tag, View
 from app.tickets.filters import TicketFilters
-from app.tickets.words import ACTIVE_STATUSES, Priority, Source, Status
+from app.tickets.words import ACTIVE_STATUSES, WAITS_FOR_US, Priority, Source
 
 DOMAIN = "demo.example"
 CUSTOMERS = 500  # with a password
@@ -330,10 +330,9 @@ def _everyday(agents: Sequence[Person]) -> None:
                 agent_id=agents[agent - 1].id if agent else None,
             )
         )
-    active = (Status.NEW, Status.OPEN, Status.IN_PROGRESS)
     leaks = TicketFilters(tag=("leak",), status=ACTIVE_STATUSES, sort="priority")
     phone = TicketFilters(source=(Source.PHONE,), status=ACTIVE_STATUSES, sort="created_at")
-    severe = TicketFilters(priority=(Priority.CRITICAL, Priority.HIGH), status=active)
+    severe = TicketFilters(priority=(Priority.CRITICAL, Priority.HIGH), status=WAITS_FOR_US)
     db.session.add_all(
         [
             View(name="Leaks", filters=leaks.to_view(), position=1),

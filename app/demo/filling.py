@@ -34,7 +34,7 @@ from app.tickets.history_models import DecisionRecord, Reopening, TicketEvent
 from app.tickets.mail_models import HeldEmail, TicketMessageId
 from app.tickets.models import Attachment, Comment, Participant, SlaClock, Ticket
 from app.tickets.timeline import System, row
-from app.tickets.words import EventKind, Source, Status
+from app.tickets.words import WAITS_FOR_US, EventKind, Source
 
 BATCH = 1_000  # tickets
 GROWTH = 1.8  # of the company: 1 would be as many tickets on every day
@@ -55,7 +55,6 @@ TABLES: dict[str, Any] = {
     "participant": Participant.__table__,
 }
 
-LOADED = (Status.NEW, Status.OPEN, Status.IN_PROGRESS)
 MOST_HELD = 12
 HELD = (
     ("Max Thornbury", "max.thornbury@elsewhere.example"),
@@ -92,9 +91,9 @@ def fill(*, tickets: int, seed: int, password_hash: str, now: datetime) -> Count
         for start in range(0, tickets, BATCH):
             for at in moments[start : start + BATCH]:
                 draft = Story(world, next(ids), at).tell()
-                if draft.status in LOADED and draft.assignee_id:
+                if draft.status in WAITS_FOR_US and draft.assignee_id:
                     holders[draft.assignee_id] += 1
-                if draft.status in LOADED and draft.source is Source.EMAIL:
+                if draft.status in WAITS_FOR_US and draft.source is Source.EMAIL:
                     could_hold.append(draft)
             written += _write(connection, world.tables)
         _hold(connection, world, rng.sample(could_hold, min(MOST_HELD, len(could_hold))))

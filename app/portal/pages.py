@@ -14,7 +14,7 @@ from app.tickets import catalog, messages
 from app.tickets.attachments import FileChip
 from app.tickets.messages import Message
 from app.tickets.portal_queries import OwnComment, OwnRow, OwnTicket
-from app.tickets.words import AuthorKind, Source, Status
+from app.tickets.words import ACTIVE_STATUSES, WAITS_FOR_US, AuthorKind, Source, Status
 from app.web import words
 
 STATES = {
@@ -26,7 +26,6 @@ STATES = {
     Status.CLOSED: "Closed",
     Status.CANCELLED: "Cancelled",
 }
-OURS = (Status.NEW, Status.OPEN, Status.IN_PROGRESS)  # it is the desk's turn
 MOST_NAMES = 8
 WAYS = {Source.EMAIL: "by mail", Source.PHONE: "on the phone", Source.CHAT: "by chat"}
 
@@ -129,7 +128,7 @@ class TicketPage:
         own = self.own
         is_over = self.is_over
         due_at = own.answer_due_at
-        is_promised = own.status in OURS and due_at is not None and due_at > self.now
+        is_promised = own.status in WAITS_FOR_US and due_at is not None and due_at > self.now
         return PortalTicket(
             number=own.number,
             path=self.path,
@@ -142,7 +141,7 @@ class TicketPage:
             facts=self._facts(),
             readers="" if is_over else self._readers(),
             can_reply=True,
-            can_solve=own.status in (*OURS, Status.PENDING),
+            can_solve=own.status in ACTIVE_STATUSES,
             can_reopen=own.status in (Status.RESOLVED, Status.CLOSED) and not is_over,
         )
 

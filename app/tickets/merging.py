@@ -29,6 +29,7 @@ from app.tickets.models import Attachment, Comment, Participant, Ticket
 from app.tickets.queries import NUMBER
 from app.tickets.timeline import record
 from app.tickets.words import (
+    WAITS_FOR_US,
     AuthorKind,
     EventKind,
     HeldState,
@@ -40,7 +41,6 @@ from app.tickets.words import (
 UNDO_DAYS = 30
 NOT_THERE = "There is no such ticket, or it is not for you."
 RESPONSES = (Target.FIRST_RESPONSE, Target.NEXT_RESPONSE)
-WAITS_FOR_US = (Status.NEW, Status.OPEN, Status.IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,9 @@ class Status(StrEnum):
         return self.value.replace("_", " ").capitalize()
 
 
-# Somebody has to do something about it.
-ACTIVE_STATUSES = (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
+# Somebody has to do something about it: we, or the customer.
+WAITS_FOR_US = (Status.NEW, Status.OPEN, Status.IN_PROGRESS)
+ACTIVE_STATUSES = (*WAITS_FOR_US, Status.PENDING)
 TRANSITIONS: dict[Status, tuple[Status, ...]] = {
     Status.NEW: (
         Status.OPEN,
