@@ -169,8 +169,10 @@ def _address(piece: str) -> Address | None:
     if comment:
         rest = name.replace(comment[0], " ").strip(" <>()")
         name = rest or comment[1]
-    name = decode_words(_unquoted(name))
-    return Address(name.strip(" '\"<>,;")[:200], email)
+    name = decode_words(_unquoted(name)).strip(" '\"<>,;")[:200]
+    if _bare.fullmatch(name) and name.lower() != email.lower():
+        name = ""  # an address as a name of another one is there to be mistaken for it
+    return Address(name, email)
 
 
 def _clean_email(text: str) -> str | None:
