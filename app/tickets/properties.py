@@ -76,6 +76,8 @@ def change_subject(ticket: Ticket, subject: str, *, by: By, now: datetime) -> No
 def change_due(ticket: Ticket, due_at: datetime | None, *, by: By, now: datetime) -> None:
     """Set the due time by hand, or (None) leave it to the resolution clock again."""
     old = ticket.due_at
+    if due_at == old and ticket.due_at_is_manual is (due_at is not None):
+        return
     ticket.due_at_is_manual = due_at is not None
     if due_at is None:
         running = (clock for clock in ticket.clocks if clock.target == "resolution")

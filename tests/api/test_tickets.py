@@ -245,6 +245,8 @@ def test_a_due_time_by_hand_is_kept_and_told_in_utc(client: FlaskClient, auth: H
     due_at = "2026-12-24T12:00:00+01:00"
     answer = client.patch(path, json={"due_at": due_at}, headers=auth)
     assert answer.get_json()["due_at"] == "2026-12-24T11:00:00+00:00"
+    again = client.patch(path, json={"due_at": due_at}, headers=auth)
+    assert again.get_json()["version"] == answer.get_json()["version"]
     line = client.get(f"{path}/history", headers=auth).get_json()["history"][-1]
     assert line["to"] == "2026-12-24T11:00:00+00:00"
     assert line["text"].endswith("changed the due time from none to 24 December 2026, 11:00")
