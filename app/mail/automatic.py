@@ -50,7 +50,9 @@ _server_subject = re.compile(
     r"|automatische antwort|abwesenheits(?:notiz|nachricht|benachrichtigung)|réponse automatique"
     r"|respuesta automática|risposta automatica|resposta automática|automatisch antwoord"
     r"|odpowiedź automatyczna|automatická odpověď|autosvar|automatisk svar|автоматический ответ"
-    r"|автоответ|自動応答|自動返信|自动(?:答复|回复))\s?[:：]",
+    r"|автоответ|自動応答|自動返信|自动(?:答复|回复)|自動回覆|자동 회신|automatická odpoveď"
+    r"|automatikus válasz|otomatik yanıt|automaattinen vastaus|răspuns automat"
+    r"|автоматична відповідь|αυτόματη απάντηση)\s?[:：]",
     re.IGNORECASE,
 )
 _bounce_sender = re.compile(r"(?:mailer-daemon|mail-daemon|mailerdaemon)@.*", re.IGNORECASE)

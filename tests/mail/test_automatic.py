@@ -37,6 +37,8 @@ def test_kinds_of_whole_mails(name: str, kind: MailKind) -> None:
         ("Auto-Submitted: auto-generated\r\nSubject: Abwesenheitsnotiz: x", MailKind.ANSWER),
         ("Subject: Automatische Antwort: [TKT-AAAABBBB] Oven", MailKind.ANSWER),
         ("Subject: Automatic reply: Oven", MailKind.ANSWER),
+        ("Subject: Otomatik Yanıt: Fırın", MailKind.ANSWER),
+        ("Subject: 自動回覆：烤箱", MailKind.ANSWER),
         ("Subject: Réponse automatique : Four", MailKind.ANSWER),
         ("Subject: Out of Office: Re: Oven\r\nIn-Reply-To: <a@b>", MailKind.ANSWER),
         ("Subject: Out of Office: Re: Oven", MailKind.PERSONAL),
