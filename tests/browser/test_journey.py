@@ -42,7 +42,7 @@ def test_from_the_form_to_solved_and_back(
 
     # The agent finds it, raises its priority in place, asks back and waits.
     sign_in(agent, "agent@desk.example")
-    agent.goto("/desk/?view=unresolved")
+    agent.goto("/desk/?view=unresolved&sort=created_at&order=desc")
     row = agent.locator(f"#ticket-{number[0]}")
     expect(row).to_contain_text(subject)
     row.locator("a.priority").click()

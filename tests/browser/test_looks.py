@@ -117,7 +117,9 @@ def test_a_ticket_on_paper_is_what_is_read_and_what_is_cut_off_says_all_of_itsel
     subject = "An oven that " + "hums and " * 18 + "bakes"
     open_a_ticket(page, subject)
     sign_in(page, "agent@desk.example")
-    page.goto("/desk/?view=all")
+    page.goto(
+        "/desk/?view=all&sort=created_at&order=desc"
+    )  # on the first page, whatever came before
     link = page.locator(".queue-row .subject a", has_text="An oven that hums").first
     expect(link).not_to_have_attribute("title", subject)
     link.hover()
