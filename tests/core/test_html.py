@@ -76,7 +76,7 @@ def test_senseless_html_takes_no_quadratic_time(html: str) -> None:
     start = time.process_time()
     sanitize(html)
     html_to_text(html)
-    assert time.process_time() - start < 5  # nested as they are it would take minutes
+    assert time.process_time() - start < 20  # nested as they are it would take minutes
 
 
 def test_no_word_of_a_long_text_is_lost() -> None:
