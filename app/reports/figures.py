@@ -21,7 +21,6 @@ from app.reports.periods import Period, Step
 from app.reports.sources import (
     COUNTED,
     DIMENSION_NAMES,
-    OPEN,
     STATES,
     Worked,
     answered,
@@ -30,7 +29,7 @@ from app.reports.sources import (
 )
 from app.tickets.history_models import Reopening, TicketEvent
 from app.tickets.models import FINISHED, Ticket
-from app.tickets.words import Status, Target
+from app.tickets.words import ACTIVE_STATUSES, Status, Target
 
 PERCENTILES = {"median": 0.5, "percentile_90": 0.9}
 _LAST_EVENT = sa.select(sa.func.max(TicketEvent.id))
@@ -250,7 +249,7 @@ def _add_worked(period: Period, cut: Cut, lines: _Lines, states: dict[Status, in
         if found.state is not None:
             status = STATES[found.state]
             line.handled += found.found
-            line.backlog += found.found if status in OPEN else 0
+            line.backlog += found.found if status in ACTIVE_STATUSES else 0
             if line is lines.total:
                 states[status] += found.found
 

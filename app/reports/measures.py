@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from app.reports.cuts import Cut
 from app.reports.sources import (
     CODES,
-    OPEN,
     Worked,
     answered,
     decided,
@@ -21,7 +20,7 @@ from app.reports.sources import (
     solved_elsewhen,
     without_clock,
 )
-from app.tickets.words import Status, Target
+from app.tickets.words import ACTIVE_STATUSES, Status, Target
 
 Counted = sa.Select[Any]
 """Selects ``id`` (of a ticket, or a clock) and ``ticket_id``; each row is one of the number."""
@@ -111,119 +110,125 @@ _TIMES = {
 }
 
 
-def _measures() -> list[Measure]:
-    found = [
-        Measure(
-            "handled",
-            "Tickets in the period",
-            "Tickets that were open at any time in the period: open when it began, created in it, "
-            "or opened again in it. Each has the status that it had when the period ended.",
-            _of(lambda worked: worked.state.is_not(None)),
-        ),
-        Measure(
-            "created",
-            "Created",
-            "Tickets that came in within the period, in whatever way.",
-            _of(lambda worked: worked.created),
-        ),
-        Measure(
-            "resolved",
-            "Resolved",
-            "Tickets that were resolved in the period, or closed without that, whenever they came "
-            "in, and that are so still. One that was opened again counts on the day on which it "
-            "is resolved for good. Cancelled ones do not count.",
-            _done(resolved),
-        ),
-        Measure(
-            "opening_backlog",
-            "Open at the start",
-            "Tickets that were new, open, in progress or pending when the period began.",
-            _of(lambda worked: worked.open_at(worked.start)),
-        ),
-        Measure(
-            "backlog",
-            "Open at the end",
-            "The backlog: tickets that were new, open, in progress or pending when the period "
-            "ended, or are now, where it has not ended.",
-            _of(lambda worked: worked.state.in_([CODES[status] for status in OPEN])),
-        ),
-        Measure(
-            "answered",
-            "First responses",
-            "Tickets that got their first response in the period: the first public reply by an "
-            "agent. Automatic answers and notes are none; a phone ticket has it when it is made.",
-            _done(answered),
-        ),
-        Measure(
-            "answered_without_sla",
-            "First responses without a target",
-            "First responses of the period on tickets that no SLA policy gave a target for it. "
-            "They count neither as met nor as missed.",
-            _done(answered, without=Target.FIRST_RESPONSE),
-        ),
-        Measure(
-            "resolved_without_sla",
-            "Resolved without a target",
-            "Tickets resolved in the period that no SLA policy gave a target for it. They count "
-            "neither as met nor as missed.",
-            _done(resolved, without=Target.RESOLUTION),
-        ),
-        Measure(
-            "solved",
-            "Solved at least once",
-            "Tickets that were resolved or closed in the period, opened again later or not.",
-            _solved,
-        ),
-        Measure(
-            "reopened",
-            "Opened again",
-            "Of the tickets that were solved in the period, those that were opened again since.",
-            _reopened,
-        ),
-    ]
-    for status in Status:
-        found.append(
-            Measure(
-                f"state_{status.value}",
-                f"{status.label} at the end",
-                f"Tickets in the period of which {_STATES[status]}.",
-                _in_state(status),
-            )
-        )
-    for target in (None, *Target):
-        name = target.label if target else "SLA targets"
-        what = _TIMES[target] if target else "a response or the resolution"
-        key = f"sla_{target.value}" if target else "sla"
-        found += [
-            Measure(
-                f"{key}_met",
-                f"{name} in time",
-                f"SLA clocks that ended in the period within their target for {what}.",
-                _clocks(target, True),
-                counts_clocks=True,
-            ),
-            Measure(
-                f"{key}_missed",
-                f"{name} too late",
-                f"SLA clocks that ran out in the period: the target for {what} was missed, "
-                "whether it has come since or not.",
-                _clocks(target, False),
-                counts_clocks=True,
-            ),
-            Measure(
-                key,
-                f"{name}: in time or too late",
-                f"SLA clocks that were met or missed in the period: targets for {what}. "
-                "Compliance is the share that was met. Clocks that still run, and those of "
-                "cancelled tickets, are in neither; tickets without a target are told apart.",
-                _clocks(target, None),
-                counts_clocks=True,
-            ),
-        ]
-    return found
+_TICKETS = (
+    Measure(
+        "handled",
+        "Tickets in the period",
+        "Tickets that were open at any time in the period: open when it began, created in it, "
+        "or opened again in it. Each has the status that it had when the period ended.",
+        _of(lambda worked: worked.state.is_not(None)),
+    ),
+    Measure(
+        "created",
+        "Created",
+        "Tickets that came in within the period, in whatever way.",
+        _of(lambda worked: worked.created),
+    ),
+    Measure(
+        "resolved",
+        "Resolved",
+        "Tickets that were resolved in the period, or closed without that, whenever they came "
+        "in, and that are so still. One that was opened again counts on the day on which it "
+        "is resolved for good. Cancelled ones do not count.",
+        _done(resolved),
+    ),
+    Measure(
+        "opening_backlog",
+        "Open at the start",
+        "Tickets that were new, open, in progress or pending when the period began.",
+        _of(lambda worked: worked.open_at(worked.start)),
+    ),
+    Measure(
+        "backlog",
+        "Open at the end",
+        "The backlog: tickets that were new, open, in progress or pending when the period "
+        "ended, or are now, where it has not ended.",
+        _of(lambda worked: worked.state.in_([CODES[status] for status in ACTIVE_STATUSES])),
+    ),
+    Measure(
+        "answered",
+        "First responses",
+        "Tickets that got their first response in the period: the first public reply by an "
+        "agent. Automatic answers and notes are none; a phone ticket has it when it is made.",
+        _done(answered),
+    ),
+    Measure(
+        "answered_without_sla",
+        "First responses without a target",
+        "First responses of the period on tickets that no SLA policy gave a target for it. "
+        "They count neither as met nor as missed.",
+        _done(answered, without=Target.FIRST_RESPONSE),
+    ),
+    Measure(
+        "resolved_without_sla",
+        "Resolved without a target",
+        "Tickets resolved in the period that no SLA policy gave a target for it. They count "
+        "neither as met nor as missed.",
+        _done(resolved, without=Target.RESOLUTION),
+    ),
+    Measure(
+        "solved",
+        "Solved at least once",
+        "Tickets that were resolved or closed in the period, opened again later or not.",
+        _solved,
+    ),
+    Measure(
+        "reopened",
+        "Opened again",
+        "Of the tickets that were solved in the period, those that were opened again since.",
+        _reopened,
+    ),
+)
 
 
-MEASURES = {measure.key: measure for measure in _measures()}
+def _at_the_end(status: Status) -> Measure:
+    return Measure(
+        f"state_{status.value}",
+        f"{status.label} at the end",
+        f"Tickets in the period of which {_STATES[status]}.",
+        _in_state(status),
+    )
+
+
+def _sla(target: Target | None) -> tuple[Measure, Measure, Measure]:
+    """In time, too late, and both; None: of all targets."""
+    name = target.label if target else "SLA targets"
+    what = _TIMES[target] if target else "a response or the resolution"
+    key = f"sla_{target.value}" if target else "sla"
+    return (
+        Measure(
+            f"{key}_met",
+            f"{name} in time",
+            f"SLA clocks that ended in the period within their target for {what}.",
+            _clocks(target, True),
+            counts_clocks=True,
+        ),
+        Measure(
+            f"{key}_missed",
+            f"{name} too late",
+            f"SLA clocks that ran out in the period: the target for {what} was missed, "
+            "whether it has come since or not.",
+            _clocks(target, False),
+            counts_clocks=True,
+        ),
+        Measure(
+            key,
+            f"{name}: in time or too late",
+            f"SLA clocks that were met or missed in the period: targets for {what}. "
+            "Compliance is the share that was met. Clocks that still run, and those of "
+            "cancelled tickets, are in neither; tickets without a target are told apart.",
+            _clocks(target, None),
+            counts_clocks=True,
+        ),
+    )
+
+
+_ALL = (
+    *_TICKETS,
+    *map(_at_the_end, Status),
+    *(measure for target in (None, *Target) for measure in _sla(target)),
+)
+MEASURES = {measure.key: measure for measure in _ALL}
 # Figures that are worked out from a measure's tickets, and how.
 FIGURES = {
     "first_response_time": (

@@ -15,11 +15,10 @@ import sqlalchemy as sa
 from app.reports.cuts import Cut
 from app.tickets.history_models import Reopening, TicketEvent
 from app.tickets.models import ACTIVE, ANSWERED, FINISHED, SlaClock, Ticket
-from app.tickets.words import ClockState, Status, Target
+from app.tickets.words import ACTIVE_STATUSES, ClockState, Status, Target
 
 Condition = sa.ColumnElement[bool]
 
-OPEN = (Status.NEW, Status.OPEN, Status.IN_PROGRESS, Status.PENDING)
 STATES = tuple(Status)
 CODES = {status: code for code, status in enumerate(STATES)}  # numbers are sorted quicker
 COUNTED = (Ticket.deleted_at.is_(None), Ticket.merged_into_id.is_(None))
@@ -132,7 +131,7 @@ class Worked:
 
     def _was(self) -> Any:
         """The open status that it left first after the period, if it did."""
-        words = {status.label: CODES[status] for status in OPEN}
+        words = {status.label: CODES[status] for status in ACTIVE_STATUSES}
         left = sa.select(sa.case(words, value=TicketEvent.from_value)).where(
             sa.text("ticket_event.kind = 'status'"),
             TicketEvent.ticket_id == self.rows.c.id,
@@ -144,7 +143,7 @@ class Worked:
 
     def _is(self) -> Any:
         """The status now, of one that is open; what was imported as done has no history."""
-        codes = {status.value: CODES[status] for status in OPEN}
+        codes = {status.value: CODES[status] for status in ACTIVE_STATUSES}
         status = sa.type_coerce(self.rows.c.status, sa.String)
         return sa.case(codes, value=status, else_=CODES[Status.OPEN])
 
