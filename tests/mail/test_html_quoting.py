@@ -194,4 +194,4 @@ def test_no_private_mark_is_left(html: str) -> None:
 def test_hostile_html_takes_linear_time(html: str) -> None:
     begun = time.process_time()
     shown_html(html)
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 6
