@@ -15,6 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.accounts.models import Group, Organization, Person, Skill
+from app.channels import templates
+from app.channels.models import AutoResponseTemplate
+from app.core import audit
 from app.core.cache import bump_stamp
 from app.core.db import Base, db
 from app.core.errors import Conflict, Invalid
@@ -136,6 +139,8 @@ def replace(old: Any, new: Any | None, *, by: Person, now: datetime) -> None:
     served = holding.waiting_of(members) if isinstance(old, Organization) else []
     if isinstance(old, Group) and new is not None:
         views.part_twins(old, new, by=by, now=now)
+    if isinstance(old, Category) and new is not None:
+        _drop_answers(old, new, by=by, now=now)
     for table, column in references(type(old)):
         _move(table, column, old.id, new.id if new else None)
     for mention in MENTIONS.get(type(old), ()):
@@ -203,6 +208,18 @@ def _unique_beside(table: sa.Table, column: sa.Column[Any]) -> list[list[sa.Colu
     rules = [list(table.primary_key.columns)]
     rules += [list(c.columns) for c in table.constraints if isinstance(c, sa.UniqueConstraint)]
     return [[c for c in rule if c is not column] for rule in rules if column in rule]
+
+
+def _drop_answers(old: Category, new: Category, *, by: Person, now: datetime) -> None:
+    """Delete the answers of *old* in languages in which *new* has its own, and write that down."""
+    model = AutoResponseTemplate
+    there = sa.select(model.language).where(model.category_id == new.id)
+    mine = sa.select(model).where(model.category_id == old.id, model.language.in_(there))
+    for row in db.session.scalars(mine):
+        named = ("automatic answer", row.id, templates.label(row))
+        audit.note(*named, before=templates.facts(row), after={}, by=by, now=now)
+        db.session.delete(row)
+    db.session.flush()
 
 
 def _refuse_twins(old: Any, new: Any | None) -> None:

@@ -151,6 +151,10 @@ def test_a_category_takes_what_is_unique_only_where_it_is_free(app: Flask) -> No
     on = sa.select(custom_field_category.c.category_id)
     assert db.session.scalars(on).all() == [new.id]
     assert old.id not in catalog.categories()
+    told = sa.select(AuditEntry.action, AuditEntry.thing, AuditEntry.thing_name)
+    assert [tuple(row) for row in db.session.execute(told)] == [
+        ("deleted", "automatic answer", "Old, English")
+    ]
 
 
 def test_categories_with_subcategories_of_one_name_are_not_thrown_together(app: Flask) -> None:
