@@ -389,10 +389,11 @@ def test_the_schedule_names_jobs_of_the_queue() -> None:
 def test_stopping_in_the_middle_of_the_outbox_sends_nothing_twice(tmp_path: Path) -> None:
     mails = 20
     with smtp_server() as inbox:
-        told = threading.Event()
+        third, told = threading.Event(), threading.Event()
 
         def take(envelope: Envelope) -> str:
             if len(inbox.envelopes) == 2:
+                third.set()
                 told.wait(60)  # the worker is told to stop while it sends the third
             return "250 OK"
 
@@ -414,7 +415,7 @@ def test_stopping_in_the_middle_of_the_outbox_sends_nothing_twice(tmp_path: Path
             )
             db.session.commit()  # rings
             db.engine.dispose()
-        work_until(environ, lambda: len(inbox.envelopes) == 2, told.set)
+        work_until(environ, third.is_set, told.set)
         assert len(inbox.envelopes) == 3
         with app.app_context():
             app.extensions["bells"].answered(Job.SEND_OUTBOX)
