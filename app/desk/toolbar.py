@@ -57,6 +57,14 @@ SORTS = (
     ("Newest", "created_at", "desc"),
     ("Oldest", "created_at", "asc"),
 )
+# Orders that an address may ask for; offered to nobody, but named where they hold.
+RARE_SORTS = (
+    ("Lowest priority", "priority", "asc"),
+    ("Last due", "next_due_at", "desc"),
+    ("Longest unchanged", "updated_at", "asc"),
+    ("Resolution due", "due_at", "asc"),
+    ("Resolution due last", "due_at", "desc"),
+)
 
 
 def toolbar(filters: TicketFilters, view: counts.DeskView, person: Person) -> Markup:
@@ -104,17 +112,15 @@ def _saving(filters: TicketFilters, view: counts.DeskView) -> list[tuple[str, st
 
 
 def _sorts(filters: TicketFilters, view: counts.DeskView) -> list[SortLink]:
-    links = [
+    now = (filters.sort, filters.order)
+    return [
         SortLink(
             label,
             f"{QUEUE}?view={view.key}&{filters.to_query(view.filters, sort=sort, order=order)}",
-            (filters.sort, filters.order) == (sort, order),
+            now == (sort, order),
         )
-        for label, sort, order in SORTS
+        for label, sort, order in (*SORTS, *(rare for rare in RARE_SORTS if now == rare[1:]))
     ]
-    if not any(link.current for link in links):
-        links[0].current = True
-    return links
 
 
 def _chips(filters: TicketFilters, base: TicketFilters, person: Person) -> list[Filter]:

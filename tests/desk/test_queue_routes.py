@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from app.accounts.models import Person
 from app.core.db import db
 from app.tickets.catalog_models import Tag
+from app.tickets.filters import SORTS
 from app.tickets.words import Priority, Status
 from tests.factories import make_agent, make_group, make_organization, make_person, make_ticket
 
@@ -173,3 +174,14 @@ def test_a_new_filter_keeps_view_and_order(desk: FlaskClient) -> None:
     assert kept == {("view", "mine"), ("sort", "created_at"), ("order", "asc")}
     page = desk.get("/desk/?view=mine").get_data(as_text=True)
     assert not re.search(r'name="(sort|order)"', page)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_the_order_of_a_list_is_named(sort: str, order: str, desk: FlaskClient) -> None:
+    shown = re.search(
+        r'popovertarget="sort">.*?</span>(.*?)<', desk.get(f"/desk/?sort={sort}&order={order}").text
+    )
+    assert shown
+    is_usual = (sort, order) == ("priority", "desc")
+    assert (shown[1] == "Priority, then age") is is_usual
