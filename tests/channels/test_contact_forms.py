@@ -58,10 +58,10 @@ def test_no_blocked_sender_asks_for_another() -> None:
     ("result", "check"), [("fail", SenderCheck.FAIL), ("pass", SenderCheck.UNKNOWN)]
 )
 def test_the_check_of_its_sender_warns_and_proves_nobody_else(
-    app: Flask, sender: str, result: str, check: SenderCheck
+    app: Flask, monkeypatch: pytest.MonkeyPatch, sender: str, result: str, check: SenderCheck
 ) -> None:
     settings = dataclasses.replace(app.extensions["settings"], authserv_id="mx.desk.example")
-    app.extensions["settings"] = settings
+    monkeypatch.setitem(app.extensions, "settings", settings)
     told = f"mx.desk.example; dmarc={result}"
     deliver(raw("Cold.", sender=sender, authentication_results=told, **VISITOR))
     assert db.session.scalars(sa.select(Ticket.sender_check)).one() is check
