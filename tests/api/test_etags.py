@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -13,20 +11,8 @@ from app.accounts.models import Role
 from app.core.db import db
 from app.tickets.models import Ticket
 from app.tickets.words import Status
+from tests.api.bodies import V1, Headers, new
 from tests.factories import bearer, make_agent, make_comment, make_group, make_person, make_ticket
-
-V1 = "/api/v1"
-Headers = dict[str, str]
-
-
-@pytest.fixture
-def auth(app: Flask) -> Headers:
-    return bearer(make_agent("agent@desk.example", name="Priya Raman"))
-
-
-def new(**fields: Any) -> dict[str, Any]:
-    asker = {"email": "ann@x.example", "name": "Ann"}
-    return {"subject": "It hums", "description": "All day.", "requester": asker} | fields
 
 
 def test_what_has_not_changed_is_not_sent_again(client: FlaskClient, auth: Headers) -> None:

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from flask import Flask
 from flask.testing import FlaskClient
 
 from app.core.db import db
 from app.tickets.catalog_models import CustomField
 from app.tickets.models import Ticket
 from app.tickets.words import Status
-from tests.factories import bearer, make_agent, make_person, make_ticket
-
-V1 = "/api/v1"
-Headers = dict[str, str]
-
-
-@pytest.fixture
-def auth(app: Flask) -> Headers:
-    return bearer(make_agent("agent@desk.example", name="Priya Raman"))
-
-
-def new(**fields: Any) -> dict[str, Any]:
-    asker = {"email": "ann@x.example", "name": "Ann"}
-    return {"subject": "It hums", "description": "All day.", "requester": asker} | fields
+from tests.api.bodies import V1, Headers, new
+from tests.factories import make_person, make_ticket
 
 
 def test_each_wrong_field_is_named_as_in_the_request_and_all_at_once(
